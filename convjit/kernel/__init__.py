@@ -1,0 +1,1 @@
+"""The kernel: the convolution nearly as the machine runs it."""
