@@ -1,0 +1,1 @@
+"""convjit: a small language for convolution, compiled to AVX and PTX code, with every stage readable."""
