@@ -1,0 +1,1 @@
+"""The language: text, its syntax tree, and back."""
