@@ -1,0 +1,1 @@
+"""The kernel as LLVM IR text, and that as PTX."""

@@ -1,0 +1,276 @@
+"""Kernel to LLVM IR text, for x86 and NVPTX alike. `table` says how an op is written, this walks the kernel.
+
+The text says exactly what is wanted: nothing is left to LLVM's loop passes. A loop is tested at its bottom and carries
+its values in phis; constants stand where they are used.
+"""
+
+from __future__ import annotations
+
+from convjit.emit.table import TABLE, Form, Written
+from convjit.emit.words import literal, llvm_type, symbol_name, value_name, vector_literal
+from convjit.errors import InternalError
+from convjit.kernel.ir import For, If, Kernel, Local, Op, Operand, Stmt, Type, lanes
+from convjit.kernel.select import row_named
+from convjit.kernel.signature import POINTER, operand_types
+from convjit.machine import Machine
+
+SHARED = "@smem"
+Template = tuple[str, tuple[Type, ...]]
+
+
+def emit(kernel: Kernel, machine: Machine) -> str:
+    """The LLVM IR of one kernel: a module whose one function is named after it."""
+    return emit_module((kernel,), machine)
+
+
+def emit_module(kernels: tuple[Kernel, ...], machine: Machine) -> str:
+    """Several kernels as one module."""
+    declared: dict[str, None] = {}
+    functions = [_Function(kernel, machine, declared).text() for kernel in kernels]
+    lines = ["@smem = external addrspace(3) global [0 x i8], align 1024"] if machine.kind == "cuda" else []
+    notes = ["!0 = !{}", ""] if machine.kind == "cuda" else []
+    return "\n".join([*lines, *declared, "", *functions, *notes])
+
+
+class _Function:
+    """One function being written. `names` maps kernel values to LLVM's names or constants."""
+
+    def __init__(self, kernel: Kernel, machine: Machine, declared: dict[str, None]) -> None:
+        self.kernel = kernel
+        self.machine = machine
+        self.declared = declared
+        self.index = kernel.index
+        self.lines: list[str] = []
+        self.label = "entry"
+        self.branches = 0
+        self.names: dict[str, str] = {}
+        self.pointers: dict[str, Type] = {}
+        self.templates: dict[object, Template] = {}
+
+    def text(self) -> str:
+        kernel = self.kernel
+        arguments = [self._parameter(p.name, p.type, p.written) for p in kernel.parameters]
+        sizes = [f"%{s}" for s in kernel.sizes]
+        sizes += [f"%{axis}.{end}" for axis in kernel.threads for end in ("begin", "end")]
+        arguments += [f"{self.index} {self._define(name)}" for name in sizes]
+        for local in kernel.locals:
+            self._local(local)
+        self._body(kernel.body)
+        calling, attributes = ("ptx_kernel ", self._launch()) if kernel.launch else ("", " nounwind")
+        head = f"define {calling}void {symbol_name(kernel.name)}({', '.join(arguments)}){attributes} {{"
+        return "\n".join([head, "entry:", *self.lines, "  ret void", "}", ""])
+
+    def _parameter(self, name: str, type: Type, written: bool) -> str:
+        value = f"%{name}"
+        self.pointers[value] = type
+        return f"{llvm_type(type)} noalias {'' if written else 'readonly '}{self._define(value)}"
+
+    def _launch(self) -> str:
+        launch = self.kernel.launch
+        if launch is None:
+            raise InternalError(f"kernel {self.kernel.name} has no launch")
+        notes = [f'"nvvm.maxntid"="{launch.threads}"', f'"nvvm.reqntid"="{launch.threads}"']
+        notes += [f'"nvvm.minctasm"="{launch.min_blocks}"'] if launch.min_blocks else []
+        notes += [f'"nvvm.cluster_dim"="{launch.cluster},1,1"'] if launch.cluster > 1 else []
+        return " nounwind " + " ".join(notes)
+
+    def _local(self, local: Local) -> None:
+        value = f"%{local.name}"
+        if local.space == "shared":
+            self.pointers[value] = "ptr.shared"
+            at = f"getelementptr (i8, ptr addrspace(3) {SHARED}, i32 {local.offset})"
+            self.names[value] = at if local.offset else SHARED
+            return
+        self.pointers[value] = "ptr"
+        self.lines.append(f"  {self._define(value)} = alloca [{local.bytes} x i8], align 64")
+
+    def _define(self, name: str) -> str:
+        text = self.names[name] = value_name(name)
+        return text
+
+    def _operand(self, type: Type, operand: Operand) -> str:
+        return self.names[operand] if isinstance(operand, str) else literal(type, operand)
+
+    def _body(self, body: tuple[Stmt, ...]) -> None:
+        for stmt in body:
+            if isinstance(stmt, Op):
+                special = SPECIAL.get(stmt.name)
+                if special is None or not special(self, stmt):
+                    self._op(stmt)
+            elif isinstance(stmt, For):
+                self._loop(stmt)
+            else:
+                self._branch(stmt)
+
+    def _op(self, op: Op) -> None:
+        spaces = tuple([self.pointers[a] for a in op.args if a in self.pointers])
+        key = op.name, op.type, op.attributes, spaces
+        template = self.templates.get(key)
+        if template is None:
+            template = self.templates[key] = self._template(op, spaces)
+        text, types = template
+        names = self.names
+        args = [names[a] if isinstance(a, str) else literal(t, a) for a, t in zip(op.args, types)]
+        if op.result:
+            self.lines.append(text.format(self._define(op.result), *args))
+            if op.type[0] == "p":
+                self.pointers[op.result] = op.type
+        else:
+            self.lines.append(text.format("", *args))
+
+    def _template(self, op: Op, spaces: tuple[Type, ...]) -> Template:
+        """The op's lines with places for names, made once for all ops that are alike."""
+        known = iter(spaces)
+        types = tuple(next(known, "ptr") if t == POINTER else t for t in operand_types(op, self.machine))
+        lines, declares = self._written(op, types)
+        self.declared.update(dict.fromkeys(declares))
+        return "\n".join(f"  {line}" for line in lines), types
+
+    def _written(self, op: Op, types: tuple[Type, ...]) -> Written:
+        writer = TABLE.get(op.name)
+        if writer is not None:
+            threads = self.kernel.launch.threads if self.kernel.launch else 0
+            return writer(Form(op, types, self.machine, threads))
+        row = row_named(self.machine, op.name, op.type)
+        if row is None:
+            raise InternalError(f"{self.machine.name} has no instruction {op.name} that gives {op.type}")
+        places = {"out": "{0}", "a": "{1}", "b": "{2}", "acc": "{3}", "t": "{0}$t"}
+        return tuple(line.format(**places) for line in row.code), row.declare
+
+    def _loop(self, loop: For) -> None:
+        bare, before = value_name(loop.counter)[1:], self.label
+        head, done = f"{bare}$head", f"{bare}$done"
+        index = loop.type
+        low, high = self._operand(index, loop.low), self._operand(index, loop.high)
+        starts = [self._operand(c.type, c.start) for c in loop.carried]
+        sure = loop.sure or (
+            isinstance(loop.low, int) and isinstance(loop.high, int) and loop.low < loop.high
+        )
+        if sure:
+            self.lines.append(f"  br label %{head}")
+        else:
+            self.lines.append(f"  %{head}$any = icmp slt {index} {low}, {high}")
+            self.lines.append(f"  br i1 %{head}$any, label %{head}, label %{done}")
+        self.lines.append(f"{head}:")
+        phis, self.label = len(self.lines), head
+        counter = self._define(loop.counter)
+        inside = [self._define_typed(c.name, c.type) for c in loop.carried]
+        self._body(loop.body)
+        ends = [self._operand(c.type, c.following) for c in loop.carried]
+        latch, following = self.label, f"%{head}$next"
+        lines = [f"  {counter} = phi {index} [ {low}, %{before} ], [ {following}, %{latch} ]"]
+        lines += [
+            f"  {name} = phi {llvm_type(c.type)} [ {start}, %{before} ], [ {end}, %{latch} ]"
+            for name, c, start, end in zip(inside, loop.carried, starts, ends)
+        ]
+        self.lines[phis:phis] = lines
+        self.lines += [
+            f"  {following} = add nsw {index} {counter}, {loop.step}",
+            f"  %{head}$more = icmp slt {index} {following}, {high}",
+            f"  br i1 %{head}$more, label %{head}, label %{done}",
+            f"{done}:",
+        ]
+        self.label = done
+        for c, start, end in zip(loop.carried, starts, ends):
+            if sure:
+                self._alias(c.result, c.type, end)
+            else:
+                name = self._define_typed(c.result, c.type)
+                self.lines.append(
+                    f"  {name} = phi {llvm_type(c.type)} [ {start}, %{before} ], [ {end}, %{latch} ]"
+                )
+
+    def _branch(self, branch: If) -> None:
+        self.branches += 1
+        then, end, before = f"if{self.branches}$then", f"if{self.branches}$end", self.label
+        self.lines += [
+            f"  br i1 {self._operand('i1', branch.condition)}, label %{then}, label %{end}",
+            f"{then}:",
+        ]
+        self.label = then
+        skipped = [self._operand(m.type, m.skipped) for m in branch.merged]
+        self._body(branch.body)
+        taken = [self._operand(m.type, m.taken) for m in branch.merged]
+        self.lines += [f"  br label %{end}", f"{end}:"]
+        for m, yes, no in zip(branch.merged, taken, skipped):
+            name = self._define_typed(m.result, m.type)
+            self.lines.append(
+                f"  {name} = phi {llvm_type(m.type)} [ {yes}, %{self.label} ], [ {no}, %{before} ]"
+            )
+        self.label = end
+
+    def _define_typed(self, name: str, type: Type) -> str:
+        if type[0] == "p":
+            self.pointers[name] = type
+        return self._define(name)
+
+    def _alias(self, name: str, type: Type, text: str) -> None:
+        """The value is another one, or a constant: nothing is written."""
+        self.names[name] = text
+        if type[0] == "p":
+            self.pointers[name] = type
+
+    # ops that are written by more or less than a line of the table; each says whether it did
+
+    def _const(self, op: Op) -> bool:
+        values = op.attribute("values")
+        if not isinstance(values, tuple):
+            raise InternalError(f"const: attribute values must be a list, not {values!r}")
+        self._alias(op.result, op.type, vector_literal(op.type, values))
+        return True
+
+    def _splat(self, op: Op) -> bool:
+        (value,) = op.args
+        if isinstance(value, str):
+            if lanes(op.type) == 1:
+                self._alias(op.result, op.type, self.names[value])
+            return lanes(op.type) == 1
+        self._alias(op.result, op.type, literal(op.type, value))
+        return True
+
+    def _step(self, op: Op) -> bool:
+        base, offset = op.args
+        pointer, name = self._operand(op.type, base), op.result
+        if offset == 0:
+            self._alias(name, op.type, pointer)
+            return True
+        text, wide = self._operand(self.index, offset), self.index
+        if op.type == "ptr.global":
+            if isinstance(offset, str):
+                self.lines.append(f"  {value_name(name)}$w = sext i32 {text} to i64")
+                text = f"{value_name(name)}$w"
+            wide = "i64"
+        self.lines.append(
+            f"  {self._define_typed(name, op.type)} = getelementptr i8, {llvm_type(op.type)} {pointer}, {wide} {text}"
+        )
+        return True
+
+    def _masked(self, op: Op) -> bool:
+        """One number under a mask is a branch; vectors have an intrinsic."""
+        if lanes(op.type) > 1:
+            return False
+        self.branches += 1
+        then, end, before = f"mask{self.branches}$then", f"mask{self.branches}$end", self.label
+        condition = self._operand("i1", op.args[-1])
+        self.lines += [f"  br i1 {condition}, label %{then}, label %{end}", f"{then}:"]
+        attributes = op.attributes
+        inner = f"{op.result}$v" if op.result else ""
+        self._op(Op(inner, op.name.removesuffix("_masked"), op.type, op.args[:-1], attributes))
+        self.lines += [f"  br label %{end}", f"{end}:"]
+        if op.result:
+            value = self.names.pop(inner)
+            zero = literal(op.type, 0)
+            self.lines.append(
+                f"  {self._define(op.result)} = phi {llvm_type(op.type)} [ {value}, %{then} ], [ {zero}, %{before} ]"
+            )
+        self.label = end
+        return True
+
+
+SPECIAL = {
+    "const": _Function._const,
+    "splat": _Function._splat,
+    "step": _Function._step,
+    "load_masked": _Function._masked,
+    "store_masked": _Function._masked,
+}

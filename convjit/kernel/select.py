@@ -1,0 +1,39 @@
+"""Which instruction: the one place that reads the machine's rows."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from convjit.kernel.ir import Type
+from convjit.machine import Machine, Row
+
+
+def find_row(machine: Machine, types: tuple[str, str, str], roles: tuple[tuple[str, int], ...]) -> Row | None:
+    """The row that multiplies numbers of these types (a, b, accumulator) with exactly these roles, or None.
+
+    Roles that cover one are left out: `(("n", 1),)` and `()` are the same.
+    """
+    wanted = _several(roles)
+    for row in machine.rows:
+        if row.types == types and _several(row.roles) == wanted:
+            return row
+    return None
+
+
+def widths(machine: Machine, types: tuple[str, str, str]) -> tuple[int, ...]:
+    """How many outputs side by side (role n) the rows for these types offer, widest first."""
+    return tuple(sorted({row.role("n") for row in machine.rows if row.types == types}, reverse=True))
+
+
+def row_named(machine: Machine, name: str, type: Type) -> Row | None:
+    """The row that an op of that name and type stands for."""
+    return _by_name(machine).get((name, type))
+
+
+@lru_cache(maxsize=64)
+def _by_name(machine: Machine) -> dict[tuple[str, Type], Row]:
+    return {(row.name, row.operands[2]): row for row in machine.rows}
+
+
+def _several(roles: tuple[tuple[str, int], ...]) -> frozenset[tuple[str, int]]:
+    return frozenset(role for role in roles if role[1] > 1)

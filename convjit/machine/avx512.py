@@ -1,0 +1,28 @@
+"""x86 with AVX-512 F, BW, DQ, VL and CD (Skylake-X and Zen 4 on). Cache figures: Intel's optimisation manual."""
+
+from convjit.machine import avx2
+from convjit.machine.machine import Cache, Machine
+from convjit.machine.rows import fma
+
+FEATURES = f"{avx2.FEATURES},+avx512f,+avx512bw,+avx512dq,+avx512vl,+avx512cd"
+REQUIRED = (*avx2.REQUIRED, "avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512cd")
+CACHES = (
+    Cache("L1", 32 << 10, 64, 128),
+    Cache("L2", 1 << 20, 64, 48),
+    Cache("L3", 16 << 20, 64, 20),
+    Cache("memory", 1 << 40, 64, 8),
+)
+ROWS = (*fma("f32", 16, feature="avx512f"), *fma("f64", 8, feature="avx512f"), *avx2.ROWS)
+
+MACHINE = Machine(
+    name="cpu:avx512",
+    kind="cpu",
+    llvm_cpu="x86-64",
+    llvm_features=FEATURES,
+    required=REQUIRED,
+    vector_bits=512,
+    vector_registers=32,
+    masks=True,
+    caches=CACHES,
+    rows=ROWS,
+)

@@ -1,0 +1,10 @@
+"""AVX-512 with VNNI: 8- and 16-bit dot products (Cascade Lake, Zen 4)."""
+
+from dataclasses import replace
+
+from convjit.machine import avx512
+
+FEATURES = f"{avx512.FEATURES},+avx512vnni"
+REQUIRED = (*avx512.REQUIRED, "avx512_vnni")
+
+MACHINE = replace(avx512.MACHINE, name="cpu:avx512_vnni", llvm_features=FEATURES, required=REQUIRED)
