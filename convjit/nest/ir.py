@@ -157,6 +157,20 @@ HINTS = (Prefetch, Sync, Let)
 
 
 @dataclass(frozen=True)
+class OpenSize:
+    """A size known only at the call.
+
+    With `source` empty it is read off an argument's shape; otherwise it is `(source + add) // divisor + 1`, the output
+    size that follows from an input size.
+    """
+
+    name: str
+    source: str = ""
+    add: int = 0
+    divisor: int = 1
+
+
+@dataclass(frozen=True)
 class WorkerAxis:
     """A thread axis of a CPU nest: its loops run from NAME.begin to NAME.end, multiples of step below extent."""
 
@@ -181,7 +195,7 @@ class Nest:
     name: str
     buffers: tuple[Buffer, ...]
     body: tuple[Stmt, ...]
-    sizes: tuple[str, ...] = ()
+    sizes: tuple[OpenSize, ...] = ()
     workers: tuple[WorkerAxis, ...] = ()
     grid: Grid | None = None
 

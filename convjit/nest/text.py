@@ -14,7 +14,9 @@ a body is its line, of one with a body the first line and `…`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Callable, Iterator
+from typing import Any
 
 from convjit.nest.affine import Bound, Limit
 from convjit.nest.ir import (
@@ -199,14 +201,18 @@ def show_expr(e: Expr) -> str:
 
 def show_number(value: float) -> str:
     """Whole numbers without a point."""
-    return str(int(value)) if value == value and abs(value) < 2**63 and value == int(value) else repr(value)
+    return str(int(value)) if math.isfinite(value) and value == int(value) and abs(value) < 1e19 else repr(value)
 
 
-# The nodes stand in `ir`, which knows nothing of text.
-Nest.__str__ = show_nest  # type: ignore[method-assign]
-for _node in (Loop, Store, MulAdd, Prefetch, Let, Par, If, Sync):
-    _node.__str__ = show  # type: ignore[method-assign,assignment]
-for _node in (Load, Number, Apply):
-    _node.__str__ = show_expr  # type: ignore[method-assign,assignment]
-Guard.__str__ = show_guard  # type: ignore[method-assign]
-Buffer.__str__ = show_buffer  # type: ignore[method-assign]
+def attach(node: type[object], text: Callable[[Any], str]) -> None:
+    """Make it the node's `str`: the nodes stand in `ir`, which knows nothing of text."""
+    node.__str__ = text  # type: ignore[method-assign]
+
+
+attach(Nest, show_nest)
+attach(Buffer, show_buffer)
+attach(Guard, show_guard)
+for _expr in (Load, Number, Apply):
+    attach(_expr, show_expr)
+for _stmt in (Loop, Store, MulAdd, Prefetch, Let, Par, If, Sync):
+    attach(_stmt, show)

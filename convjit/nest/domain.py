@@ -1,0 +1,201 @@
+"""The convolution before any schedule: axes, buffers, one update per point, and what becomes of the sum."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from convjit.nest.affine import Affine, number, var
+from convjit.nest.ir import Apply, Buffer, Expr, Guard, Load, MulAdd, Number, OpenSize
+from convjit.nest.layout import Extent, Layout
+from convjit.spec.conv import ConvSpec, Tensor, Then
+
+ACCUMULATOR = Load("accumulator", ())
+"""The sum, in an epilogue."""
+
+
+@dataclass(frozen=True)
+class Domain:
+    """`update` is run for every point of `axes` (name, size; axes of size 1 are left out, their index is 0).
+
+    `epilogue` is what is stored, in terms of ACCUMULATOR. x, w, y are the names of the three tensors.
+    """
+
+    name: str
+    axes: tuple[tuple[str, Affine], ...]
+    buffers: tuple[Buffer, ...]
+    update: MulAdd
+    epilogue: Expr
+    accumulator: str
+    x: str
+    w: str
+    y: str
+    sizes: tuple[OpenSize, ...]
+    reductions: frozenset[str]
+
+    def size(self, axis: str) -> Affine:
+        """The size of an axis."""
+        return dict(self.axes).get(axis, number(1))
+
+    def buffer(self, name: str) -> Buffer:
+        """The buffer of that name."""
+        return next(b for b in self.buffers if b.name == name)
+
+    @property
+    def original(self) -> dict[str, Load]:
+        """The access of each of the three tensors."""
+        a, b = self.update.a, self.update.b
+        assert isinstance(a, Load) and isinstance(b, Load)
+        return {self.x: a, self.w: b, self.y: self.update.target}
+
+
+def extent(size: Extent) -> Affine:
+    """A size, open or not, as an expression."""
+    return var(size) if isinstance(size, str) else number(size)
+
+
+def size_of(tensor: Tensor, axis: str, spec: ConvSpec) -> Extent:
+    """The size of a tensor's axis; its capital letter where it is open."""
+    size = tensor.sizes[tensor.axes.index(axis)]
+    return axis if size is None else size
+
+
+def memory(tensor: Tensor, spec: ConvSpec, names: dict[str, str]) -> Buffer:
+    """A tensor as the user lays it out; `names` gives the dimension of each of its axes."""
+    parts = tuple((names[a], 1) for a in tensor.axes)
+    sizes = tuple((names[a], size_of(tensor, a, spec)) for a in tensor.axes)
+    dims = tuple(d for d in names.values() if d in dict(sizes))
+    return Buffer(tensor.name, dims, tensor.dtype, "memory", Layout(parts, sizes))
+
+
+def open_sizes(spec: ConvSpec) -> tuple[OpenSize, ...]:
+    """The sizes known only at the call: those written as `?`, then the output sizes that follow."""
+    found = [OpenSize(name) for name in spec.open_sizes]
+    for at, axis in enumerate(spec.spatial):
+        if spec.in_size[at] is None:
+            low, high = spec.pad[at]
+            span = spec.dilation[at] * (spec.kernel_size[at] - 1) + 1
+            found.append(OpenSize(f"O{axis}", axis, low + high - span, spec.stride[at]))
+    return tuple(found)
+
+
+def domain(spec: ConvSpec) -> Domain:
+    """The naive convolution over unpadded tensors, every access guarded."""
+    letters = [a.lower() for a in spec.spatial]
+    sizes: dict[str, Affine] = {
+        "n": extent("N" if spec.batch is None else spec.batch),
+        "g": number(spec.groups),
+        "oc": number(spec.oc_per_group),
+        **{f"o{l}": extent(f"O{l.upper()}" if s is None else s) for l, s in zip(letters, spec.out_size, strict=True)},
+        **{f"k{l}": number(s) for l, s in zip(letters, spec.kernel_size, strict=True)},
+        "c": number(spec.ic_per_group),
+    }
+    axes = tuple((name, size) for name, size in sizes.items() if size != number(1))
+
+    def at(name: str) -> Affine:
+        return var(name) if sizes[name] != number(1) else number(0)
+
+    inside: list[Guard] = []
+    rows: list[Affine] = []
+    for place, l in enumerate(letters):
+        low, high = spec.pad[place]
+        row = at(f"o{l}") * spec.stride[place] + at(f"k{l}") * spec.dilation[place] - low
+        rows.append(row)
+        if low or high:
+            inside.append(Guard(row, extent(size_of(spec.input, l.upper(), spec))))
+    channel = at("g") * spec.oc_per_group + at("oc")
+    x = Load(spec.input.name, (at("n"), *rows, at("g") * spec.ic_per_group + at("c")), tuple(inside))
+    w = Load(spec.weight.name, (channel, *(at(f"k{l}") for l in letters), at("c")))
+    y_index = (at("n"), *(at(f"o{l}") for l in letters), channel)
+    y = Load(spec.output.name, y_index)
+    in_names = {"N": "n", **{l.upper(): l for l in letters}, "C": "c"}
+    w_names = {"OC": "oc", **{f"K{l.upper()}": f"k{l}" for l in letters}, "IC": "c"}
+    out_names = {"N": "n", **{f"O{l.upper()}": f"o{l}" for l in letters}, "OC": "oc"}
+    buffers = [memory(spec.input, spec, in_names), memory(spec.weight, spec, w_names)]
+    buffers.append(memory(spec.output, spec, out_names))
+    extra = [*([spec.bias] if spec.bias else []), *spec.params, *spec.residuals]
+    buffers += [memory(t, spec, out_names) for t in extra]
+    return Domain(
+        spec.name, axes, tuple(buffers), MulAdd(y, x, w), epilogue(spec, y_index, channel), spec.accumulator,
+        x.buffer, w.buffer, y.buffer, open_sizes(spec), frozenset({"c", *(f"k{l}" for l in letters)}),
+    )  # fmt: skip
+
+
+def epilogue(spec: ConvSpec, y: tuple[Affine, ...], channel: Affine) -> Expr:
+    """Bias, then the `then` clauses in the order written."""
+    e: Expr = ACCUMULATOR
+    dtype = spec.accumulator
+    if spec.bias:
+        e = Apply("add", (e, Load(spec.bias.name, (channel,))), dtype)
+    for then in spec.then:
+        e = FUNCTIONS[then.op](e, then, dtype, y, channel)
+    return e
+
+
+Function = Callable[[Expr, Then, str, tuple[Affine, ...], Affine], Expr]
+
+
+def clip(low: float | None, high: float | None) -> Function:
+    """Between two numbers; None: those of the clause."""
+
+    def build(e: Expr, then: Then, dtype: str, y: tuple[Affine, ...], channel: Affine) -> Expr:
+        lo = Number(float(then.args[0]) if low is None else low, dtype)
+        e = Apply("max", (e, lo), dtype)
+        if high is None and low is not None:
+            return e
+        return Apply("min", (e, Number(float(then.args[1]) if high is None else high, dtype)), dtype)
+
+    return build
+
+
+def leaky(e: Expr, then: Then, dtype: str, y: tuple[Affine, ...], channel: Affine) -> Expr:
+    """max(e, 0) + slope * min(e, 0)."""
+    zero = Number(0.0, dtype)
+    below = Apply("mul", (Apply("min", (e, zero), dtype), Number(float(then.args[0]), dtype)), dtype)
+    return Apply("add", (Apply("max", (e, zero), dtype), below), dtype)
+
+
+def hardswish(e: Expr, then: Then, dtype: str, y: tuple[Affine, ...], channel: Affine) -> Expr:
+    """e * min(max(e + 3, 0), 6) / 6."""
+    shifted = Apply("add", (e, Number(3.0, dtype)), dtype)
+    gate = Apply("min", (Apply("max", (shifted, Number(0.0, dtype)), dtype), Number(6.0, dtype)), dtype)
+    return Apply("div", (Apply("mul", (e, gate), dtype), Number(6.0, dtype)), dtype)
+
+
+def named(op: str) -> Function:
+    """A function that `expand_functions` writes out in elementary operations."""
+
+    def build(e: Expr, then: Then, dtype: str, y: tuple[Affine, ...], channel: Affine) -> Expr:
+        return Apply(op, (e,), dtype)
+
+    return build
+
+
+def per_channel(e: Expr, then: Then, dtype: str, y: tuple[Affine, ...], channel: Affine) -> Expr:
+    """Times a number of each output channel."""
+    return Apply("mul", (e, Load(str(then.args[0]), (channel,))), dtype)
+
+
+def elementwise(op: str) -> Function:
+    """With another tensor of the output's shape."""
+
+    def build(e: Expr, then: Then, dtype: str, y: tuple[Affine, ...], channel: Affine) -> Expr:
+        return Apply(op, (e, Load(str(then.args[0]), y)), dtype)
+
+    return build
+
+
+FUNCTIONS: dict[str, Function] = {
+    "relu": clip(0.0, None),
+    "relu6": clip(0.0, 6.0),
+    "clip": clip(None, None),
+    "leaky_relu": leaky,
+    "hardswish": hardswish,
+    "sigmoid": named("sigmoid"),
+    "tanh": named("tanh"),
+    "silu": named("silu"),
+    "gelu": named("gelu"),
+    "scale": per_channel,
+    "add": elementwise("add"),
+    "mul": elementwise("mul"),
+}

@@ -1,0 +1,234 @@
+"""Schedule → nest: split, reorder, bind kinds, stage. The same steps for every target and every dataflow.
+
+The update stands innermost; the line is then walked from right to left, each loop going around what is there and each
+stage putting its copy before it (and, for the output, its store after it). What a CPU or a GPU makes of the kinds
+of loops is left to the passes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from math import prod
+
+from convjit.errors import ConvError
+from convjit.machine.machine import Machine
+from convjit.nest.affine import Affine, number, var
+from convjit.nest.context import Context, dimension_size, nest_loops
+from convjit.nest.domain import Domain
+from convjit.nest.ir import Buffer, Guard, Load, MulAdd, Nest, Stmt, Store, Sync, WorkerAxis
+from convjit.nest.layout import Layout
+from convjit.nest.revisited import after, before
+from convjit.nest.split import Plan, Split, split
+from convjit.nest.stage_memory import memory_stage
+from convjit.nest.stage_registers import RegisterStage, fill, finish, register_stage, start
+from convjit.nest.visit import map_guards
+from convjit.schedule.schedule import Pack, Phase, Stage
+
+
+def build(domain: Domain, phase: Phase, machine: Machine) -> Nest:
+    """The nest of one phase. Raises ConvError where a token cannot be realised."""
+    gpu = machine.kind == "cuda"
+    packed, domain = pack_weights(domain, phase)
+    fused = phase.fuses[0].axes if phase.fuses else ()
+    parts = split(phase.items, fused_sizes(domain, phase), gpu)
+    lanes = prod(p.last + 1 for p in parts.plans() if p.kind == "simd")
+    c = Context(domain, phase, parts, gpu, lanes, fused, {}, list(domain.buffers))
+    c.now = {t: access(c, t, packed) for t in (domain.x, domain.w, domain.y)}
+    body = assemble(c)
+    workers = tuple(WorkerAxis(p.axis, domain.size(p.axis), p.step) for p in parts.plans() if p.kind == "worker")
+    body = (*before(c), *body, *after(c))
+    return Nest(domain.name, tuple(c.buffers), body, domain.sizes, workers)
+
+
+def fused_sizes(domain: Domain, phase: Phase) -> dict[str, Affine]:
+    """The axes that the line walks: a fused axis in place of those it is made of."""
+    sizes = dict(domain.axes)
+    for fuse in phase.fuses:
+        if unknown := [a for a in fuse.axes if a in domain.reductions or a not in ("n", "od", "oh", "ow")]:
+            text = f"'{unknown[0]}' cannot be fused: only the output's n, od, oh and ow can."
+            raise ConvError.of(text, fuse.span)
+        whole = 1
+        for a in fuse.axes:
+            size = sizes.pop(a, number(1))
+            if size.terms:
+                raise ConvError.of(f"'{a}' cannot be fused: its size is open.", fuse.span)
+            whole *= size.const
+        sizes = {fuse.name: number(whole), **sizes}
+    return sizes
+
+
+def pack_weights(domain: Domain, phase: Phase) -> tuple[bool, Domain]:
+    """Where the line packs the weight, the update reads the packed buffer: group and channel in group apart."""
+    pack = next((p for p in phase.packs if p.tensor == domain.w), None)
+    if pack is None:
+        return False, domain
+    made = packed_buffer(domain, pack)
+    b = domain.update.b
+    assert isinstance(b, Load)
+    channel = [var(a) if domain.size(a) != number(1) else number(0) for a in ("g", "oc")]
+    update = replace(domain.update, b=Load(made.name, (*channel, *b.index[1:])))
+    buffers = tuple(made if x.name == domain.w else x for x in domain.buffers)
+    return True, replace(domain, buffers=buffers, update=update, w=made.name)
+
+
+def packed_buffer(domain: Domain, pack: Pack) -> Buffer:
+    """The packed weight: dims g, oc and those of the weight, in the order of the pack line, whole blocks."""
+    old = domain.buffer(domain.w)
+    dims = ("g", "oc", *old.dims[1:])
+    sizes = tuple((d, domain.size(d).const) for d in dims)
+    present = {d for d, n in sizes if n > 1}
+    parts = [(l.axis, l.step) for l in pack.parts if l.axis in present]
+    for d in present:
+        steps = [s for n, s in parts if n == d]
+        if not steps or steps[-1] != 1 or any(a % b for a, b in zip(steps, steps[1:], strict=False)):
+            text = f"'{pack}' does not say where every {d} lies."
+            hint = f"Name {d} once, or in blocks that divide each other and end with '{d}'."
+            raise ConvError.of(text, pack.span, hint=hint)
+    if unknown := [l for l in pack.parts if l.axis not in dims]:
+        raise ConvError.of(f"The weight has no axis '{unknown[0].axis}'.", unknown[0].span or pack.span)
+    return Buffer(f"{domain.w}.packed", dims, old.dtype, "memory", Layout(tuple(parts), sizes), packed=True)
+
+
+def access(c: Context, tensor: str, packed: bool) -> Load:
+    """A tensor's element in terms of the loops, with guards wherever its index can leave it.
+
+    The output's axes that overshoot need none on reads that stay in range (their results are not stored), the sum's
+    axes do: what lies past their end must count as nothing.
+    """
+    original = c.domain.original[tensor]
+    buffer = c.buffer(original.buffer)
+    meaning = c.parts.meaning
+    index = tuple(a.substitute(meaning) for a in original.index)
+    if tensor == c.domain.y:
+        return Load(original.buffer, index)
+    guards = list(map_guards(original.inside, lambda a: a.substitute(meaning)))
+    for place, dim in enumerate(buffer.dims):
+        axes = [a for a in original.index[place].names() if c.parts.overshoots(a)]
+        if axes and not covered(c, buffer, dim, axes):
+            guards.append(Guard(index[place], dimension_size(buffer, dim)))
+    if tensor == c.domain.x:
+        guards += [g for a, g in c.parts.guards if a in c.domain.reductions and not c.parts.skewed]
+        fused = [g for a, g in c.parts.guards if a in (f.name for f in c.phase.fuses)]
+        guards += fused
+    return Load(original.buffer, index, tuple(dict.fromkeys(guards)))
+
+
+def covered(c: Context, buffer: Buffer, dim: str, axes: list[str]) -> bool:
+    """Whether whole blocks of a packed buffer reach as far as the axis overshoots."""
+    if not buffer.packed or len(axes) != 1:
+        return False
+    plans = c.parts.of(axes[0])
+    reach = sum(p.last for p in plans) + 1 if not any(p.extent.terms for p in plans) else 0
+    return 0 < reach <= dimension_size(buffer, dim).const
+
+
+def assemble(c: Context) -> tuple[Stmt, ...]:
+    """Stages from left to right (each changes where the update reads), then the loops from right to left."""
+    threads = block_threads(c)
+    registers: dict[int, RegisterStage] = {}
+    copies: dict[int, tuple[Stmt, ...]] = {}
+    for place, item in enumerate(c.parts.items):
+        if not isinstance(item, Stage):
+            continue
+        check_stage(c, item)
+        item = replace(item, tensor=internal_name(c, item.tensor))
+        if item.tensor not in c.now:
+            continue
+        c.parts = with_item(c.parts, place, item)
+        if item.level == "registers":
+            registers[place] = register_stage(c, place)
+        else:
+            copies[place] = memory_stage(c, place, threads)
+    if c.now[c.domain.y].buffer == c.domain.y:
+        text = f"The output '{c.domain.y}' is not staged: the sum needs registers."
+        raise ConvError.of(text, hint=f"Put '[{c.domain.y}]' before the loops whose part of it is kept in registers.")
+    return walk_line(c, registers, copies)
+
+
+def walk_line(
+    c: Context, registers: dict[int, RegisterStage], copies: dict[int, tuple[Stmt, ...]]
+) -> tuple[Stmt, ...]:
+    """The update, with loops and stages around it."""
+    x, w, y = (c.now[t] for t in (c.domain.x, c.domain.w, c.domain.y))
+    skewed = tuple(g for _, g in c.parts.guards if set(g.affine.names()) & set(c.parts.skewed))
+    body: tuple[Stmt, ...] = (*c.digits(x, x.inside), MulAdd(y, x, w, skewed))
+    items = c.parts.items
+    for place in range(len(items) - 1, -1, -1):
+        item = items[place]
+        if isinstance(item, Plan):
+            body = item.around(body)
+        elif place in registers and item.tensor == c.domain.y:
+            stage = registers[place]
+            body = (*start(c, stage, place), *body, *finish(c, stage, place))
+        elif place in registers:
+            body = (*fill(c, registers[place]), *body)
+        elif place in copies:
+            waits = item.level == "shared"
+            first = waits and not is_copy(c, items, place - 1)
+            last = waits and not is_copy(c, items, place + 1)
+            body = ((Sync("barrier"),) * first + copies[place] + (Sync("barrier"),) * last) + body
+    return body
+
+
+def is_copy(c: Context, items: tuple[Plan | Stage, ...], place: int) -> bool:
+    """Whether another copy to shared memory stands there: they share their barriers."""
+    return 0 <= place < len(items) and isinstance(s := items[place], Stage) and s.level == "shared"
+
+
+def with_item(parts: Split, place: int, item: Stage) -> Split:
+    """The split with one stage replaced."""
+    return replace(parts, items=(*parts.items[:place], item, *parts.items[place + 1 :]))
+
+
+def internal_name(c: Context, tensor: str) -> str:
+    """The user says `w`; where it is packed the nest reads `w.packed`."""
+    return tensor if tensor in c.now or f"{tensor}.packed" not in c.now else f"{tensor}.packed"
+
+
+def check_stage(c: Context, item: Stage) -> None:
+    """The tensor and the level must exist."""
+    names = [t.removesuffix(".packed") for t in c.now]
+    if item.tensor not in names:
+        text = f"'{item.tensor}' cannot be staged: the line works on {', '.join(names)}."
+        raise ConvError.of(text, item.span)
+    if item.level == "shared" and not c.gpu:
+        text = f"'{item}': shared memory belongs to a GPU."
+        raise ConvError.of(text, item.span, hint="On a CPU a copy goes to 'scratch'.")
+    if item.level == "scratch" and c.gpu:
+        text = f"'{item}': scratch memory belongs to a CPU."
+        raise ConvError.of(text, item.span, hint="On a GPU a copy goes to 'shared'.")
+
+
+def block_threads(c: Context) -> int:
+    """Threads of a block, from the loops that they run."""
+    if not c.gpu:
+        return 1
+    plans = c.parts.plans()
+    if any(p.kind == "global" for p in plans):
+        return c.phase.option("threads", 256)
+    threads = 1
+    for unit, width in (("group", 128), ("warp", 32), ("thread", 1)):
+        own = [p.last // p.step + 1 for p in plans if p.kind == unit]
+        threads *= prod(own) * (width if own else 1)
+    if any(p.kind == "lane" for p in plans) and threads == 1:
+        threads = 32
+    return threads
+
+
+def pack_nest(domain: Domain, pack: Pack, lanes: int) -> Nest:
+    """The weight into its packed order, whole blocks filled with zeros: the pack line read as loops."""
+    made = packed_buffer(domain, pack)
+    assert made.layout
+    sizes = {d: dimension_size(made, d) for d, _ in made.layout.parts}
+    *outer, last = [replace(l, kind="serial") for l in pack.parts if l.axis in sizes]
+    inner = sizes[last.axis].const if sum(n == last.axis for n, _ in made.layout.parts) == 1 else None
+    block = inner or next(s for n, s in reversed(made.layout.parts) if n == last.axis and s > 1)
+    tail = [replace(last, step=lanes), replace(last, kind="simd")] if lanes > 1 and block % lanes == 0 else [last]
+    parts = split((*outer, *tail), sizes, False, "pack~")
+    at = {d: parts.meaning.get(d, number(0)) for d in made.dims}
+    old = domain.buffer(domain.w)
+    channel = at["g"] * domain.size("oc").const + at["oc"]
+    source = (channel, *(at[d] for d in made.dims[2:]))
+    guards = [Guard(at[d], domain.size(d)) for d in made.dims if domain.size(d) != sizes.get(d, number(1))]
+    body = (Store(Load(made.name, tuple(at[d] for d in made.dims)), Load(old.name, source, tuple(guards))),)
+    return Nest(f"{domain.name}.pack", (old, made), nest_loops(body, parts.plans()))

@@ -1,0 +1,254 @@
+"""Split and clip loops until every guard over an unrolled tile is decided by the loop it stands in.
+
+    for kh in 0..3 { … x[kh+oh-1, …] inside 0<=kh+oh-1<56 … }      (a rolled loop: clipped)
+    for kh in max(0, 1-oh)..min(3, 57-oh) { … x[kh+oh-1, …] … }
+
+    for kw in 0..3 { unroll ow in 0..14 { … inside 0<=kw+ow-1<28 } }   (a guard over a tile: cut where it changes)
+    kw = 0: unroll ow … ; for kw in 1..3 { unroll ow … no guard }
+
+One recursive walk, top down, with the ranges of the loops around. Requires a CPU nest before any kernel; a GPU fills
+with zeros instead. Code size is the product of the cuts: past `budget` nothing more is cut, and what stays undecided
+is tested where it stands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from itertools import product
+
+from convjit.nest.affine import Bound, Limit, Range, fixed_bound, high_range, low_range, number
+from convjit.nest.guards import Ranges, skips, tests, verdict, without
+from convjit.nest.ir import HINTS, Expr, Guard, Load, Loop, MulAdd, Nest, Number, Stmt, Store
+from convjit.nest.passes.split_open import split_open
+from convjit.nest.visit import Work, map_loads, substitute, works
+
+ROLLED = ("serial", "worker")
+BUDGET = 12_000
+"""Instances of statements in a function; a depthwise kernel with nine bodies has about 1,000."""
+
+
+def peel_borders(nest: Nest, budget: int = BUDGET) -> Nest:
+    """The nest with its borders apart, if that stays within the budget, else only clipped."""
+    ranges: dict[str, Range] = {}
+    for axis in nest.workers:
+        top = axis.extent.range({})[1]
+        ranges |= {f"{axis.name}.begin": (0, top), f"{axis.name}.end": (0, top)}
+    opened = split_open(nest)
+    types = {b.name: b.dtype for b in nest.buffers}
+    body = Peeler(types, True).block(opened.body, ranges)
+    if instances(body) > budget:
+        body = Peeler(types, False).block(opened.body, ranges)
+    return replace(nest, body=body)
+
+
+def instances(body: tuple[Stmt, ...], times: int = 1) -> int:
+    """How many copies of statements the body expands to."""
+    count = 0
+    for stmt in body:
+        if isinstance(stmt, Loop):
+            turns = len(points) if stmt.kind == "unroll" and (points := fixed(stmt)) is not None else 1
+            count += instances(stmt.body, times * turns)
+        elif not isinstance(stmt, HINTS):
+            count += times
+    return count
+
+
+def fixed(loop: Loop) -> range | None:
+    """The iterations, where both bounds are numbers."""
+    limits = loop.low + loop.high
+    if any(l.affine.terms for l in limits):
+        return None
+    return range(low_range(loop.low, {})[0], high_range(loop.high, {})[0], loop.step)
+
+
+def loop_range(loop: Loop, ranges: Ranges) -> Range:
+    """Lowest and highest value of the counter."""
+    low = low_range(loop.low, ranges)[0]
+    high = high_range(loop.high, ranges)[1]
+    return low, max(low, low + (high - 1 - low) // loop.step * loop.step)
+
+
+def own_part(loop: Loop) -> tuple[Bound, Bound]:
+    """The limits that give a worker its part."""
+    low = tuple(l for l in loop.low if any(n.endswith(".begin") for n in l.affine.names()))
+    high = tuple(l for l in loop.high if any(n.endswith(".end") for n in l.affine.names()))
+    return low, high
+
+
+class Peeler:
+    """The walk. `cut`: loops may be split where verdicts change. `types` are the buffers' types."""
+
+    def __init__(self, types: Mapping[str, str], cut: bool) -> None:
+        self.types, self.cut = types, cut
+
+    def block(self, body: tuple[Stmt, ...], ranges: Ranges) -> tuple[Stmt, ...]:
+        """A list of statements under these ranges."""
+        result: list[Stmt] = []
+        for stmt in body:
+            if isinstance(stmt, Loop):
+                result += self.loop(stmt, ranges)
+            elif isinstance(stmt, (Store, MulAdd)):
+                kept = decide(stmt, ranges, self.types)
+                result += [kept] if kept else []
+            else:
+                result.append(stmt)
+        return tuple(result)
+
+    def loop(self, loop: Loop, ranges: Ranges) -> list[Stmt]:
+        """One loop: clipped, cut into segments, each peeled further in."""
+        own = own_part(loop)
+        loop = replace(
+            loop, low=tuple(l for l in loop.low if l not in own[0]), high=tuple(h for h in loop.high if h not in own[1])
+        )
+        if loop.kind == "serial":
+            loop = clip(loop, ranges)
+        loop = replace(loop, low=tighten(loop.low, True, ranges), high=tighten(loop.high, False, ranges))
+        points = fixed(loop)
+        if points is not None and not points:
+            return []
+        if loop.kind not in ROLLED or points is None or not self.cut:
+            return self.whole(loop, ranges, own)
+        result: list[Stmt] = []
+        for segment in segments(loop, points, ranges):
+            result += self.segment(loop, segment, points.stop, ranges, own)
+        return result
+
+    def whole(self, loop: Loop, ranges: Ranges, own: tuple[Bound, Bound]) -> list[Stmt]:
+        """The loop in one piece."""
+        body = self.block(loop.body, {**ranges, loop.name: loop_range(loop, ranges)})
+        return [replace(loop, low=loop.low + own[0], high=loop.high + own[1], body=body)] if body else []
+
+    def segment(self, loop: Loop, part: range, stop: int, ranges: Ranges, own: tuple[Bound, Bound]) -> list[Stmt]:
+        """Some neighbouring iterations. A worker's stay a loop, however few: each is run by whom it concerns."""
+        inner = {**ranges, loop.name: (part[0], part[-1])}
+        body = loop.body
+        if len(part) == 1:
+            body = substitute(body, {loop.name: part[0]})
+            if not own[0]:
+                return list(self.block(body, ranges))
+        body = self.block(body, inner)
+        low, high = fixed_bound(part[0]), fixed_bound(min(part[-1] + loop.step, stop))
+        return [replace(loop, low=low + own[0], high=high + own[1], body=body)] if body else []
+
+
+def decide(stmt: Work, ranges: Ranges, types: Mapping[str, str]) -> Work | None:
+    """Without the guards that always hold; None where one never does."""
+    verdicts = {g: verdict(g, ranges) for g in tests(stmt)}
+    if not verdicts:
+        return stmt
+    if any(verdicts[g] is False for g in skips(stmt)):
+        return None
+    if all(v is None for v in verdicts.values()):
+        return stmt
+
+    def open_(guards: tuple[Guard, ...]) -> tuple[Guard, ...]:
+        return tuple(g for g in guards if verdicts[g] is None)
+
+    def read(load: Load) -> Expr:
+        if any(verdicts[g] is False for g in load.inside):
+            return Number(load.fill, types[load.buffer])
+        return replace(load, inside=open_(load.inside))
+
+    if isinstance(stmt, Store):
+        value = map_loads(stmt.value, read)
+        return replace(stmt, value=value, when=open_(stmt.when))
+    return replace(stmt, a=map_loads(stmt.a, read), b=map_loads(stmt.b, read), when=open_(stmt.when))
+
+
+def tighten(bound: Bound, low: bool, ranges: Ranges) -> Bound:
+    """Drop the limits that another one always beats, and equal ones."""
+    unique = list(dict.fromkeys(bound))
+    every = [limit.range(ranges) for limit in unique]
+    kept: list[Limit] = []
+    for i, limit in enumerate(unique):
+        mine = every[i]
+        others = [(j, r) for j, r in enumerate(every) if j != i]
+        wins = (lambda r: r[0] >= mine[1]) if low else (lambda r: r[1] <= mine[0])
+        if any(wins(r) and not (r == mine and j > i) for j, r in others):
+            continue
+        kept.append(Limit(number(mine[0])) if mine[0] == mine[1] and not limit.affine.terms else limit)
+    return tuple(kept)
+
+
+def clip(loop: Loop, ranges: Ranges) -> Loop:
+    """Guards that name this loop and nothing inside it become bounds: border taps are skipped, not multiplied by 0."""
+    statements = list(works(loop.body))
+    if not statements or loop.step != 1:
+        return loop
+    shared = set.intersection(*(set(skips(s)) for s, _ in statements))
+    inside = {l.name for _, loops in statements for l in loops}
+    low, high = loop.low, loop.high
+    gone: set[Guard] = set()
+    for guard in sorted(shared, key=str):
+        scale = guard.affine.coefficient(loop.name)
+        if scale <= 0 or guard.affine.names() & inside:
+            continue
+        rest = guard.affine.substitute({loop.name: 0})
+        low += (Limit(rest * -1, scale),)
+        high += (Limit(guard.size - rest, scale),)
+        gone.add(guard)
+    return replace(loop, low=low, high=high, body=without(loop.body, gone)) if gone else loop
+
+
+def segments(loop: Loop, points: range, ranges: Ranges) -> list[range]:
+    """Neighbouring iterations in which every tile guard has the same verdicts and every tile loop the same length."""
+    marked: dict[tuple[Guard, tuple[Loop, ...]], None] = {}
+    lengths: set[Bound] = set()
+    for stmt, inner in works(loop.body):
+        for l in inner:
+            if l.kind not in ROLLED and any(loop.name in limit.affine.names() for limit in l.high):
+                lengths.add(l.high)
+        for guard in tests(stmt):
+            if not guard.affine.coefficient(loop.name):
+                continue
+            deeper = [l for l in inner if l.name in guard.affine.names()]
+            clips = [l for l in deeper if l.kind in ROLLED]  # a rolled loop further in will take it as its bounds
+            if not clips or len(clips) < len(deeper):
+                marked[guard, tuple(deeper)] = None
+    if not marked and not lengths:
+        return [points]
+    return runs(points, [Mark(g, inner, loop.name) for g, inner in marked], sorted(lengths, key=str), loop, ranges)
+
+
+def runs(points: range, marks: list[Mark], lengths: list[Bound], loop: Loop, ranges: Ranges) -> list[range]:
+    """Equal neighbours together."""
+    groups: list[list[int]] = []
+    last: object = None
+    for point in points:
+        here = {**ranges, loop.name: (point, point)}
+        now = ([high_range(h, here) for h in lengths], [m.signature(point, here) for m in marks])
+        if now == last:
+            groups[-1].append(point)
+        else:
+            groups.append([point])
+        last = now
+    return [range(g[0], g[-1] + 1, loop.step) for g in groups]
+
+
+class Mark:
+    """A guard, and the loops further in that it moves with."""
+
+    def __init__(self, guard: Guard, deeper: tuple[Loop, ...], name: str) -> None:
+        self.guard, self.deeper = guard, deeper
+
+    def signature(self, point: int, here: Ranges) -> object:
+        """The verdict for every value of the unrolled loops, lanes as an interval."""
+        low, high = self.guard.affine.range({**here, **{l.name: loop_range(l, here) for l in self.deeper}})
+        if low >= 0 and not self.guard.size.terms and high < self.guard.size.const:
+            return True
+        if high < 0 or (not self.guard.size.terms and low >= self.guard.size.const):
+            return False
+        choices = [self.values(l, here) for l in self.deeper]
+        names = [l.name for l in self.deeper]
+        marks: list[object] = []
+        for values in product(*choices):
+            mark = verdict(self.guard, {**here, **dict(zip(names, values, strict=True))})
+            marks.append((point, "part of the lanes") if mark is None else mark)
+        return tuple(marks)
+
+    def values(self, l: Loop, here: Ranges) -> list[Range]:
+        """What a deeper loop contributes: each unrolled value on its own, else its range."""
+        if l.kind == "unroll" and (points := fixed(l)) is not None:
+            return [(v, v) for v in points]
+        return [loop_range(l, here)]

@@ -1,0 +1,157 @@
+"""`[y]`: keep in registers what the loops to the right touch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from convjit.errors import ConvError
+from convjit.nest.affine import Affine, fixed_bound, var
+from convjit.nest.context import Context, nest_loops
+from convjit.nest.domain import ACCUMULATOR
+from convjit.nest.ir import LANES, UNITS, Apply, Buffer, Expr, Guard, Load, Number, Stmt, Store
+from convjit.nest.split import Plan
+from convjit.nest.visit import map_guards, map_load, map_loads
+from convjit.schedule.schedule import Stage
+
+
+@dataclass(frozen=True)
+class RegisterStage:
+    """The tile of a tensor: its loops, where the update finds it, and the tensor's own element for every one of it.
+
+    A tile that is walked by position is filled and stored by plain loops (`plans`), not by positions.
+    """
+
+    tensor: str
+    plans: tuple[Plan, ...]
+    inside: Load
+    plain: Load
+    source: Load
+    unskew: dict[str, Affine]
+
+
+def register_stage(c: Context, place: int) -> RegisterStage:
+    """Stage a tensor at this place of the line, and let the update read it there."""
+    item = c.parts.items[place]
+    assert isinstance(item, Stage)
+    tensor = item.tensor
+    inner = [p for p in c.inner(place) if c.uses(tensor, p.axis) or (p.kind == "simd")]
+    refuse_rolled(c, item, inner)
+    plans = [unskewed(c, p) for p in inner]
+    index = tuple(c.parts.skewed.get(p.name, var(p.name)) for p in inner)
+    dtype = c.domain.accumulator if tensor == c.domain.y else c.buffer(tensor).dtype
+    name = f"{tensor}.r"
+    c.buffers.append(Buffer(name, tuple(p.name for p in plans), dtype, "registers"))
+    plain = Load(name, tuple(var(p.name) for p in plans))
+    unskew: dict[str, Affine] = {}
+    for before, after in zip(inner, plans, strict=True):
+        if before.name != after.name:  # position = tile index + tap
+            unskew[before.name] = var(after.name) + (var(before.name) - c.parts.skewed[before.name])
+    source = map_load(c.now[tensor], lambda a: a.substitute(unskew))
+    stage = RegisterStage(tensor, tuple(plans), Load(name, index), plain, source, unskew)
+    c.now[tensor] = stage.inside
+    return stage
+
+
+def refuse_rolled(c: Context, item: Stage, inner: list[Plan]) -> None:
+    """Registers have no address: every loop over the tile must be unrolled, a lane or a thread."""
+    for p in inner:
+        if p.kind in ("serial", "worker") and not (c.gpu and item.tensor != c.domain.y):
+            text = f"'[{item.tensor}]' keeps a tile in registers, and '{p.token}' to its right is a rolled loop over it."
+            raise ConvError.of(
+                text, p.token.span, note="Registers have no address; the loop must be written out.",
+                hint=f"Write '{p.axis}:unroll', or move the loop to the left of '[{item.tensor}]'.",
+            )  # fmt: skip
+        if p.extent.terms:
+            text = f"'[{item.tensor}]' keeps a tile in registers, but the size of '{p.token}' is open."
+            raise ConvError.of(text, p.token.span, hint=f"Step through it first: '{p.axis}/8 … {p.axis}:unroll'.")
+
+
+def unskewed(c: Context, p: Plan) -> Plan:
+    """A tile walked by position, walked by its own index."""
+    if p.name not in c.parts.skewed:
+        return p
+    extent = next(g.size for _, g in c.parts.guards if p.name in g.affine.names())
+    return replace(p, name=p.name + ".t", low=fixed_bound(0), high=fixed_bound(extent.const), extent=extent)
+
+
+def fill(c: Context, stage: RegisterStage) -> tuple[Stmt, ...]:
+    """Read an operand's tile. On a GPU neighbours are read by one wide access."""
+    plans = [p if p.kind != "serial" else replace(p, kind="unroll") for p in stage.plans]
+    if c.gpu:
+        plans = widened(c, plans, stage.source)
+    return nest_loops((*c.digits(stage.source, stage.source.inside), Store(stage.plain, stage.source)), plans)
+
+
+def widened(c: Context, plans: list[Plan], memory: Load, guards: tuple[Guard, ...] = ()) -> list[Plan]:
+    """The loop over neighbours in memory becomes one wide access, and goes innermost."""
+    layout = c.buffer(memory.buffer).layout
+    if layout is None:
+        return plans
+    flat = layout.flatten(dict(zip(c.buffer(memory.buffer).dims, memory.index, strict=True)), {})
+    for p in reversed(plans):
+        neighbours = flat.get((), Affine()).coefficient(p.name) == 1 and p.step == 1
+        alone = not any(a.coefficient(p.name) for s, a in flat.items() if s)
+        if neighbours and alone and p.kind == "unroll" and p.extent.const in (2, 4):
+            return [*(q for q in plans if q is not p), replace(p, kind="vec")]
+    return plans
+
+
+def start(c: Context, stage: RegisterStage, place: int) -> tuple[Stmt, ...]:
+    """The output's tile: zero, or what earlier visits left where the sum is spread over visits."""
+    if not c.reductions_outside(place):
+        return nest_loops((Store(stage.plain, Number(0.0, c.domain.accumulator)),), written_out(stage))
+    when = visible(c, stage, place)
+    value = replace(stage.source, inside=())
+    return nest_loops((*c.digits(stage.source, when), Store(stage.plain, value, when)), written_out(stage))
+
+
+def finish(c: Context, stage: RegisterStage, place: int) -> tuple[Stmt, ...]:
+    """Store the tile; the last visit also does what follows the sum (a nest of its own where there are many)."""
+    when = visible(c, stage, place)
+    revisited = c.reductions_outside(place)
+    value = stage.plain if revisited else finished(c, stage.plain, stage.unskew)
+    target = replace(stage.source, inside=())
+    plans = list(written_out(stage))
+    if c.gpu and not revisited and not any(p.name in a.names() for p in plans[-1:] for a in ()):
+        plans = widened(c, plans, target, when)
+    return nest_loops((*c.digits(target, when), Store(target, value, when)), plans)
+
+
+def written_out(stage: RegisterStage) -> list[Plan]:
+    """The loops of a register tile."""
+    return [p if p.kind in ("unroll", *LANES, *UNITS) else replace(p, kind="unroll") for p in stage.plans]
+
+
+def finished(c: Context, register: Expr, unskew: dict[str, Affine]) -> Expr:
+    """The epilogue, reading the sum where it is."""
+
+    def read(load: Load) -> Expr:
+        if load == ACCUMULATOR:
+            return register
+        moved = map_load(load, lambda a: a.substitute(c.parts.meaning).substitute(unskew))
+        return moved
+
+    whole = map_loads(c.domain.epilogue, read)
+    dtype = c.buffer(c.domain.y).dtype
+    return whole if dtype == c.domain.accumulator else Apply("convert", (whole,), dtype)
+
+
+def visible(c: Context, stage: RegisterStage, place: int) -> tuple[Guard, ...]:
+    """When an element of the output's tile exists; a tile that is visited again is left alone where its taps fall
+    outside the image, so that loops over it can be clipped."""
+    output = [g for a, g in c.parts.guards if a not in c.domain.reductions]
+    guards = [Guard(g.affine.substitute(stage.unskew), g.size) for g in output]
+    if c.reductions_outside(place):
+        x = c.domain.original[c.domain.x]
+        image = map_guards(x.inside, lambda a: a.substitute(c.parts.meaning).substitute(stage.unskew))
+        names = {p.name for p in stage.plans} | {p.name for p in c.outer(place)}
+        guards += [g for g in image if g.affine.names() <= names]
+    kept = [g for g in guards if not decided(g, stage)]
+    return tuple(dict.fromkeys(kept))
+
+
+def decided(guard: Guard, stage: RegisterStage) -> bool:
+    """A tile walked by its own index never leaves itself."""
+    names = guard.affine.names()
+    own = [p for p in stage.plans if p.name.endswith(".t") and p.name in names]
+    return len(own) == 1 and names == {own[0].name} and guard.size == own[0].extent and guard.affine.const == 0
