@@ -1,0 +1,32 @@
+"""The LLVM functions that an instruction row may call, and what the machine must have for each.
+
+A call that the back end cannot select ends the process, and an unknown `llvm.nvvm` name silently becomes a call of a
+function that nobody has; so what isn't listed here is refused.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Need:
+    """An LLVM feature (CPU), or the least sm and PTX version (GPU, `sm` above 0)."""
+
+    feature: str = ""
+    sm: int = 0
+    ptx: int = 0
+
+
+ANYWHERE = Need()
+
+INTRINSICS: dict[str, Need] = {
+    "llvm.fma.f32": ANYWHERE,
+    "llvm.fma.f64": ANYWHERE,
+    "llvm.fma.v2f64": Need("fma"),
+    "llvm.fma.v4f32": Need("fma"),
+    "llvm.fma.v4f64": Need("fma"),
+    "llvm.fma.v8f32": Need("fma"),
+    "llvm.fma.v8f64": Need("avx512f"),
+    "llvm.fma.v16f32": Need("avx512f"),
+}
