@@ -1,0 +1,507 @@
+"""The function object's code, as LLVM IR text: from the arguments of a Python call to `convjit.execute`.
+
+It is the same code for every kernel: what differs stands in a `CallRecord`. `convjit.call` follows CPython's vectorcall
+convention, which is also that of METH_FASTCALL | METH_KEYWORDS. It takes NumPy arrays that fit exactly; for everything
+else, errors included, it calls the Python path (`CallRecord.slow`) with the same arguments and has touched nothing.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from convjit.runtime.layout import MAX_PARAMS, MAX_SIZES, MAX_SLOTS
+
+READ = 0x3C
+"""PyBUF_C_CONTIGUOUS | PyBUF_FORMAT"""
+
+WRITE = READ | 1
+"""... | PyBUF_WRITABLE"""
+
+HEAD = object.__basicsize__
+"""Bytes of an object's head, which ends with its type. The entry and the `CallRecord` stand behind it."""
+
+ARGUMENTS = sys.maxsize
+"""Masks the flag bit out of vectorcall's number of arguments."""
+
+CHECK = f"""
+declare i32 @PyObject_GetBuffer(ptr, ptr, i32)
+declare void @PyBuffer_Release(ptr)
+declare void @PyErr_Clear()
+
+; 0 where the object is an array as `param` wants it: `view` then holds it. Otherwise -1, and nothing is held.
+; A size that is still open (negative) is taken from the shape.
+define internal i32 @check(ptr %object, ptr %view, ptr %param, i32 %flags, ptr %type, ptr %sizes) {{
+entry:
+  %owner.p = field View.owner, %view
+  %type.p = getelementptr i8, ptr %object, i64 {HEAD - 8}
+  %its.type = load ptr, ptr %type.p
+  %is.array = icmp eq ptr %its.type, %type
+  br i1 %is.array, label %get, label %no
+get:
+  %status = call i32 @PyObject_GetBuffer(ptr %object, ptr %view, i32 %flags)
+  %refused = icmp ne i32 %status, 0
+  br i1 %refused, label %clear, label %format
+clear:
+  call void @PyErr_Clear()
+  br label %no
+format:
+  %format.p = field View.format, %view
+  %text = load ptr, ptr %format.p
+  %two = load i16, ptr %text, align 1
+  %has = zext i16 %two to i64
+  %wants.p = field Param.format, %param
+  %wants = load i64, ptr %wants.p
+  %same = icmp eq i64 %has, %wants
+  %data.p = field View.data, %view
+  %data = load i64, ptr %data.p
+  %align.p = field Param.align, %param
+  %align = load i64, ptr %align.p
+  %off = and i64 %data, %align
+  %aligned = icmp eq i64 %off, 0
+  %rank.p = field View.rank, %view
+  %rank.32 = load i32, ptr %rank.p
+  %rank = zext i32 %rank.32 to i64
+  %wanted.p = field Param.rank, %param
+  %wanted = load i64, ptr %wanted.p
+  %rank.same = icmp eq i64 %rank, %wanted
+  %fits.0 = and i1 %same, %aligned
+  %fits = and i1 %fits.0, %rank.same
+  %shape.p = field View.shape, %view
+  %shape = load ptr, ptr %shape.p
+  %dims = field Param.dims, %param
+  br i1 %fits, label %head, label %release
+head:
+  %i = phi i64 [ 0, %format ], [ %i.next, %next ]
+  %more = icmp ult i64 %i, %rank
+  br i1 %more, label %dim, label %yes
+dim:
+  %has.p = getelementptr i64, ptr %shape, i64 %i
+  %extent = load i64, ptr %has.p
+  %code.p = getelementptr i64, ptr %dims, i64 %i
+  %code = load i64, ptr %code.p
+  %i.next = add i64 %i, 1
+  %number = icmp sge i64 %code, 0
+  br i1 %number, label %compare, label %open
+open:
+  %s = xor i64 %code, -1
+  %size.p = getelementptr i64, ptr %sizes, i64 %s
+  %known = load i64, ptr %size.p
+  %unknown = icmp slt i64 %known, 0
+  br i1 %unknown, label %learn, label %compare
+learn:
+  store i64 %extent, ptr %size.p
+  br label %next
+compare:
+  %expected = phi i64 [ %code, %dim ], [ %known, %open ]
+  %equal = icmp eq i64 %extent, %expected
+  br i1 %equal, label %next, label %release
+next:
+  br label %head
+yes:
+  ret i32 0
+release:
+  call void @PyBuffer_Release(ptr %view)
+  br label %no
+no:
+  store ptr null, ptr %owner.p
+  ret i32 -1
+}}
+
+; Sizes that follow from others. -1 where one is still unknown, or would not be positive.
+define internal i32 @derive(ptr %call, ptr %sizes) {{
+entry:
+  %count.p = field Call.size_count, %call
+  %count = load i64, ptr %count.p
+  %rules.p = field Call.sizes, %call
+  %rules = load ptr, ptr %rules.p
+  br label %head
+head:
+  %i = phi i64 [ 0, %entry ], [ %i.next, %known ]
+  %more = icmp ult i64 %i, %count
+  br i1 %more, label %size, label %fine
+size:
+  %i.next = add i64 %i, 1
+  %rule = getelementptr %Size, ptr %rules, i64 %i
+  %value.p = getelementptr i64, ptr %sizes, i64 %i
+  %source.p = field Size.source, %rule
+  %source = load i64, ptr %source.p
+  %read = icmp slt i64 %source, 0
+  br i1 %read, label %check, label %compute
+check:
+  %value = load i64, ptr %value.p
+  %missing = icmp slt i64 %value, 0
+  br i1 %missing, label %failed, label %known
+compute:
+  %from.p = getelementptr i64, ptr %sizes, i64 %source
+  %from = load i64, ptr %from.p
+  %add.p = field Size.add, %rule
+  %add = load i64, ptr %add.p
+  %divisor.p = field Size.divisor, %rule
+  %divisor = load i64, ptr %divisor.p
+  %sum = add i64 %from, %add
+  %small = icmp slt i64 %sum, 0
+  br i1 %small, label %failed, label %divide
+divide:
+  %quotient = udiv i64 %sum, %divisor
+  %derived = add i64 %quotient, 1
+  store i64 %derived, ptr %value.p
+  br label %known
+known:
+  br label %head
+fine:
+  ret i32 0
+failed:
+  ret i32 -1
+}}
+
+; Whether [%begin, %end) shares a byte with a view or a bound array.
+define internal i1 @overlaps(ptr %call, ptr %views, i64 %count, i64 %begin, i64 %end) {{
+entry:
+  %fixed.p = field Call.fixed, %call
+  %fixed = load ptr, ptr %fixed.p
+  %fixed.count.p = field Call.fixed_count, %call
+  %fixed.count = load i64, ptr %fixed.count.p
+  br label %head
+head:
+  %i = phi i64 [ 0, %entry ], [ %i.next, %view ]
+  %more = icmp ult i64 %i, %count
+  br i1 %more, label %view, label %head.fixed
+view:
+  %i.next = add i64 %i, 1
+  %v = getelementptr %View, ptr %views, i64 %i
+  %data.p = field View.data, %v
+  %data = load i64, ptr %data.p
+  %bytes.p = field View.bytes, %v
+  %bytes = load i64, ptr %bytes.p
+  %data.end = add i64 %data, %bytes
+  %before = icmp ult i64 %begin, %data.end
+  %after = icmp ult i64 %data, %end
+  %both = and i1 %before, %after
+  br i1 %both, label %yes, label %head
+head.fixed:
+  %j = phi i64 [ 0, %head ], [ %j.next, %range ]
+  %left = icmp ult i64 %j, %fixed.count
+  br i1 %left, label %range, label %no
+range:
+  %j.next = add i64 %j, 1
+  %f = getelementptr %Fixed, ptr %fixed, i64 %j
+  %f.begin.p = field Fixed.begin, %f
+  %f.begin = load i64, ptr %f.begin.p
+  %f.end.p = field Fixed.end, %f
+  %f.end = load i64, ptr %f.end.p
+  %f.before = icmp ult i64 %begin, %f.end
+  %f.after = icmp ult i64 %f.begin, %end
+  %f.both = and i1 %f.before, %f.after
+  br i1 %f.both, label %yes, label %head.fixed
+yes:
+  ret i1 true
+no:
+  ret i1 false
+}}
+"""
+
+ARGS = """
+declare ptr @PyTuple_GetItem(ptr, i64)
+declare i64 @PyTuple_Size(ptr)
+
+; Arguments by position and by name into `objects`, one for each parameter and the last for `out`.
+; Names are compared as objects (the interpreter interns keywords). -1 where it is not a plain complete call.
+define internal i32 @arrange(ptr %params, i64 %count, ptr %args, i64 %n, ptr %names, ptr %objects) {
+entry:
+  %many = icmp ugt i64 %n, %count
+  br i1 %many, label %failed, label %head
+head:
+  %i = phi i64 [ 0, %entry ], [ %i.next, %put ]
+  %all = icmp ugt i64 %i, %count
+  br i1 %all, label %named, label %one
+one:
+  %given = icmp ult i64 %i, %n
+  %arg.p = getelementptr ptr, ptr %args, i64 %i
+  br i1 %given, label %read, label %put
+read:
+  %arg = load ptr, ptr %arg.p
+  br label %put
+put:
+  %object = phi ptr [ null, %one ], [ %arg, %read ]
+  %place = getelementptr ptr, ptr %objects, i64 %i
+  store ptr %object, ptr %place
+  %i.next = add i64 %i, 1
+  br label %head
+named:
+  %plain = icmp eq ptr %names, null
+  br i1 %plain, label %complete, label %measure
+measure:
+  %total = call i64 @PyTuple_Size(ptr %names)
+  br label %name
+name:
+  %k = phi i64 [ 0, %measure ], [ %k.next, %found ]
+  %more = icmp slt i64 %k, %total
+  br i1 %more, label %get, label %complete
+get:
+  %text = call ptr @PyTuple_GetItem(ptr %names, i64 %k)
+  br label %search
+search:
+  %p = phi i64 [ 0, %get ], [ %p.next, %next ]
+  %last = icmp ugt i64 %p, %count
+  br i1 %last, label %failed, label %compare
+compare:
+  %param = getelementptr %Param, ptr %params, i64 %p
+  %its.p = field Param.name, %param
+  %its = load ptr, ptr %its.p
+  %match = icmp eq ptr %its, %text
+  br i1 %match, label %hit, label %next
+next:
+  %p.next = add i64 %p, 1
+  br label %search
+hit:
+  %target = getelementptr ptr, ptr %objects, i64 %p
+  %there = load ptr, ptr %target
+  %free = icmp eq ptr %there, null
+  br i1 %free, label %found, label %failed
+found:
+  %value.i = add i64 %n, %k
+  %value.p = getelementptr ptr, ptr %args, i64 %value.i
+  %value = load ptr, ptr %value.p
+  store ptr %value, ptr %target
+  %k.next = add i64 %k, 1
+  br label %name
+complete:
+  %c = phi i64 [ 0, %named ], [ 0, %name ], [ %c.next, %present ]
+  %done = icmp uge i64 %c, %count
+  br i1 %done, label %fine, label %test
+test:
+  %c.p = getelementptr ptr, ptr %objects, i64 %c
+  %c.object = load ptr, ptr %c.p
+  %absent = icmp eq ptr %c.object, null
+  br i1 %absent, label %failed, label %present
+present:
+  %c.next = add i64 %c, 1
+  br label %complete
+fine:
+  ret i32 0
+failed:
+  ret i32 -1
+}
+"""
+
+CALL = f"""
+declare ptr @PyObject_Vectorcall(ptr, ptr, i64, ptr)
+declare ptr @PyTuple_New(i64)
+declare i32 @PyTuple_SetItem(ptr, i64, ptr)
+declare ptr @PyLong_FromSsize_t(i64)
+declare ptr @PyErr_NoMemory()
+declare void @Py_IncRef(ptr)
+declare void @Py_DecRef(ptr)
+declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)
+
+; The output's shape as a new tuple, or null with an exception set.
+define internal ptr @shape(ptr %param, ptr %sizes) {{
+entry:
+  %rank.p = field Param.rank, %param
+  %rank = load i64, ptr %rank.p
+  %dims = field Param.dims, %param
+  %tuple = call ptr @PyTuple_New(i64 %rank)
+  %bad = icmp eq ptr %tuple, null
+  br i1 %bad, label %failed, label %head
+head:
+  %i = phi i64 [ 0, %entry ], [ %i.next, %set ]
+  %more = icmp ult i64 %i, %rank
+  br i1 %more, label %dim, label %done
+dim:
+  %code.p = getelementptr i64, ptr %dims, i64 %i
+  %code = load i64, ptr %code.p
+  %extent = call i64 @extent(i64 %code, ptr %sizes)
+  %number = call ptr @PyLong_FromSsize_t(i64 %extent)
+  %none = icmp eq ptr %number, null
+  br i1 %none, label %drop, label %set
+set:
+  %stored = call i32 @PyTuple_SetItem(ptr %tuple, i64 %i, ptr %number)
+  %i.next = add i64 %i, 1
+  br label %head
+done:
+  ret ptr %tuple
+drop:
+  call void @Py_DecRef(ptr %tuple)
+  br label %failed
+failed:
+  ret ptr null
+}}
+
+; A new output from numpy.empty, or null with an exception set.
+define internal ptr @new_output(ptr %call, ptr %param, ptr %sizes) {{
+entry:
+  %two = alloca [2 x ptr], align 16
+  %fixed.p = field Call.shape, %call
+  %fixed = load ptr, ptr %fixed.p
+  %open = icmp eq ptr %fixed, null
+  br i1 %open, label %build, label %keep
+build:
+  %built = call ptr @shape(ptr %param, ptr %sizes)
+  %bad = icmp eq ptr %built, null
+  br i1 %bad, label %failed, label %make
+keep:
+  call void @Py_IncRef(ptr %fixed)
+  br label %make
+make:
+  %shape = phi ptr [ %built, %build ], [ %fixed, %keep ]
+  %dtype.p = field Call.dtype, %call
+  %dtype = load ptr, ptr %dtype.p
+  %empty.p = field Call.empty, %call
+  %empty = load ptr, ptr %empty.p
+  store ptr %shape, ptr %two
+  %second = getelementptr ptr, ptr %two, i64 1
+  store ptr %dtype, ptr %second
+  %array = call ptr @PyObject_Vectorcall(ptr %empty, ptr %two, i64 2, ptr null)
+  call void @Py_DecRef(ptr %shape)
+  ret ptr %array
+failed:
+  ret ptr null
+}}
+
+define internal void @release(ptr %views, i64 %count) {{
+entry:
+  br label %head
+head:
+  %i = phi i64 [ 0, %entry ], [ %i.next, %one ]
+  %more = icmp ult i64 %i, %count
+  br i1 %more, label %one, label %done
+one:
+  %v = getelementptr %View, ptr %views, i64 %i
+  call void @PyBuffer_Release(ptr %v)
+  %i.next = add i64 %i, 1
+  br label %head
+done:
+  ret void
+}}
+
+define ptr @convjit.call(ptr %self, ptr %args, i64 %flagged, ptr %names) {{
+entry:
+  %objects = alloca [{MAX_PARAMS + 1} x ptr], align 16
+  %views = alloca [{MAX_PARAMS + 1} x %View], align 16
+  %slots = alloca [{MAX_SLOTS} x ptr], align 16
+  %sizes = alloca [{MAX_SIZES} x i64], align 16
+  %n = and i64 %flagged, {ARGUMENTS}
+  %call.p = getelementptr i8, ptr %self, i64 {HEAD + 8}
+  %call = load ptr, ptr %call.p
+  %fast.p = field Call.fast, %call
+  %fast = load i64, ptr %fast.p
+  %is.fast = icmp ne i64 %fast, 0
+  br i1 %is.fast, label %arguments, label %slow
+arguments:
+  %params.p = field Call.params, %call
+  %params = load ptr, ptr %params.p
+  %count.p = field Call.param_count, %call
+  %count = load i64, ptr %count.p
+  %arranged = call i32 @arrange(ptr %params, i64 %count, ptr %args, i64 %n, ptr %names, ptr %objects)
+  %odd = icmp ne i32 %arranged, 0
+  br i1 %odd, label %slow, label %start
+start:
+  %slot.count.p = field Call.slot_count, %call
+  %slot.count = load i64, ptr %slot.count.p
+  %slot.bytes = shl i64 %slot.count, 3
+  %slots.p = field Call.slots, %call
+  %slots.init = load ptr, ptr %slots.p
+  call void @llvm.memcpy.p0.p0.i64(ptr %slots, ptr %slots.init, i64 %slot.bytes, i1 false)
+  %size.count.p = field Call.size_count, %call
+  %size.count = load i64, ptr %size.count.p
+  %size.bytes = shl i64 %size.count, 3
+  %sizes.p = field Call.size_values, %call
+  %sizes.init = load ptr, ptr %sizes.p
+  call void @llvm.memcpy.p0.p0.i64(ptr %sizes, ptr %sizes.init, i64 %size.bytes, i1 false)
+  %type.p = field Call.array_type, %call
+  %type = load ptr, ptr %type.p
+  br label %head
+head:
+  %i = phi i64 [ 0, %start ], [ %i.next, %held ]
+  %more = icmp ult i64 %i, %count
+  br i1 %more, label %input, label %output
+input:
+  %object.p = getelementptr ptr, ptr %objects, i64 %i
+  %object = load ptr, ptr %object.p
+  %view = getelementptr %View, ptr %views, i64 %i
+  %param = getelementptr %Param, ptr %params, i64 %i
+  %checked = call i32 @check(ptr %object, ptr %view, ptr %param, i32 {READ}, ptr %type, ptr %sizes)
+  %unfit = icmp ne i32 %checked, 0
+  br i1 %unfit, label %back, label %held
+held:
+  %data.p = field View.data, %view
+  %data = load ptr, ptr %data.p
+  %slot.p = field Param.slot, %param
+  %slot = load i64, ptr %slot.p
+  %place = getelementptr ptr, ptr %slots, i64 %slot
+  store ptr %data, ptr %place
+  %i.next = add i64 %i, 1
+  br label %head
+output:
+  %derived = call i32 @derive(ptr %call, ptr %sizes)
+  %wrong = icmp ne i32 %derived, 0
+  br i1 %wrong, label %back, label %find
+find:
+  %out.p = getelementptr ptr, ptr %objects, i64 %count
+  %out.given = load ptr, ptr %out.p
+  %out.view = getelementptr %View, ptr %views, i64 %count
+  %out.param = getelementptr %Param, ptr %params, i64 %count
+  %absent = icmp eq ptr %out.given, null
+  br i1 %absent, label %allocate, label %given
+allocate:
+  %out.new = call ptr @new_output(ptr %call, ptr %out.param, ptr %sizes)
+  %no.array = icmp eq ptr %out.new, null
+  br i1 %no.array, label %error, label %ask
+ask:
+  %asked = call i32 @PyObject_GetBuffer(ptr %out.new, ptr %out.view, i32 {WRITE})
+  %no.view = icmp ne i32 %asked, 0
+  br i1 %no.view, label %unmake, label %run
+given:
+  %out.checked = call i32 @check(ptr %out.given, ptr %out.view, ptr %out.param, i32 {WRITE}, ptr %type, ptr %sizes)
+  %out.unfit = icmp ne i32 %out.checked, 0
+  br i1 %out.unfit, label %back, label %apart
+apart:
+  %begin.p = field View.data, %out.view
+  %begin = load i64, ptr %begin.p
+  %bytes.p = field View.bytes, %out.view
+  %bytes = load i64, ptr %bytes.p
+  %end = add i64 %begin, %bytes
+  %shared = call i1 @overlaps(ptr %call, ptr %views, i64 %count, i64 %begin, i64 %end)
+  br i1 %shared, label %unhold, label %lend
+unhold:
+  call void @PyBuffer_Release(ptr %out.view)
+  br label %back
+lend:
+  call void @Py_IncRef(ptr %out.given)
+  br label %run
+run:
+  %out = phi ptr [ %out.new, %ask ], [ %out.given, %lend ]
+  %y.p = field View.data, %out.view
+  %y = load ptr, ptr %y.p
+  %y.slot.p = field Param.slot, %out.param
+  %y.slot = load i64, ptr %y.slot.p
+  %y.place = getelementptr ptr, ptr %slots, i64 %y.slot
+  store ptr %y, ptr %y.place
+  %status = call i32 @convjit.execute(ptr %call, ptr %slots, ptr %sizes)
+  call void @PyBuffer_Release(ptr %out.view)
+  call void @release(ptr %views, i64 %count)
+  %ran = icmp eq i32 %status, 0
+  br i1 %ran, label %done, label %poor
+done:
+  ret ptr %out
+poor:
+  call void @Py_DecRef(ptr %out)
+  %memory.error = call ptr @PyErr_NoMemory()
+  ret ptr null
+unmake:
+  call void @Py_DecRef(ptr %out.new)
+  br label %error
+error:
+  call void @release(ptr %views, i64 %count)
+  ret ptr null
+back:
+  %held.count = phi i64 [ %i, %input ], [ %count, %output ], [ %count, %given ], [ %count, %unhold ]
+  call void @release(ptr %views, i64 %held.count)
+  br label %slow
+slow:
+  %slow.p = field Call.slow, %call
+  %python = load ptr, ptr %slow.p
+  %result = call ptr @PyObject_Vectorcall(ptr %python, ptr %args, i64 %n, ptr %names)
+  ret ptr %result
+}}
+"""
