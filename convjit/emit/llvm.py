@@ -69,7 +69,7 @@ class _Function:
         launch = self.kernel.launch
         if launch is None:
             raise InternalError(f"kernel {self.kernel.name} has no launch")
-        notes = [f'"nvvm.maxntid"="{launch.threads}"', f'"nvvm.reqntid"="{launch.threads}"']
+        notes = [f'"nvvm.reqntid"="{launch.threads}"']
         notes += [f'"nvvm.minctasm"="{launch.min_blocks}"'] if launch.min_blocks else []
         notes += [f'"nvvm.cluster_dim"="{launch.cluster},1,1"'] if launch.cluster > 1 else []
         return " nounwind " + " ".join(notes)
