@@ -1,0 +1,251 @@
+"""Loads and stores: the address, and the rule that the lane offsets of an access decide.
+
+All lanes at one place: a broadcast. Neighbours: a vector. Inside one aligned run: a vector and a shuffle. Else each
+lane on its own. Nothing here knows what kernel it is in.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import gcd
+
+from convjit.dtypes import bits
+from convjit.errors import InternalError
+from convjit.kernel.builder import Builder
+from convjit.kernel.ir import Attribute, Operand, Type, vector
+from convjit.kernel.variables import ALWAYS, Plan, Variables, Where
+from convjit.nest.affine import Affine
+from convjit.nest.ir import Buffer, Load
+from convjit.nest.layout import Symbols
+
+GPU_ALIGNMENT = 16
+"""What is known of the start of a buffer on a GPU; a CPU array is aligned to its elements only, which costs nothing."""
+
+ZERO = Affine()
+
+
+@dataclass(frozen=True)
+class Spot:
+    """An access flattened: the plan of its offset in elements, and the parts that open sizes multiply."""
+
+    buffer: Buffer
+    plan: Plan
+    symbolic: tuple[tuple[Symbols, Plan], ...]
+    space: str
+
+    @property
+    def size(self) -> int:
+        """Bytes of an element."""
+        return bits(self.buffer.dtype) // 8
+
+
+class Access:
+    """Access to buffers that have addresses. `constant` are those that nobody writes."""
+
+    def __init__(self, b: Builder, v: Variables, buffers: dict[str, Buffer], gpu: bool, constant: frozenset[str]) -> None:
+        self.b, self.v, self.buffers, self.gpu, self.constant = b, v, buffers, gpu, constant
+        self.spots: dict[tuple[int, int, int], tuple[Load, Spot]] = {}
+
+    # ---- where
+
+    def spot(self, access: Load) -> Spot:
+        """Flattened once per place, not once per unrolled copy."""
+        key = (id(access), len(self.b.scopes), id(self.b.scopes[-1]))
+        known = self.spots.get(key)
+        if known is not None and known[0] is access:
+            return known[1]
+        buffer = self.buffers[access.buffer]
+        assert buffer.layout is not None
+        index = dict(zip(buffer.dims, access.index, strict=True))
+        offset = buffer.layout.flatten(index, self.v.grain)
+        plain = self.v.plan(offset.pop((), ZERO))
+        rest = tuple((s, self.v.plan(a)) for s, a in sorted(offset.items()))
+        if any(any(p.lanes) for _, p in rest):
+            raise InternalError(f"{access}: lanes along a dimension whose stride is known only at the call")
+        space = "" if not self.gpu else "shared" if buffer.level == "shared" else "global"
+        made = Spot(buffer, plain, rest, space)
+        self.spots[key] = (access, made)
+        return made
+
+    def pointer(self, spot: Spot, access: Load, extra: int = 0, condition: str = "") -> str:
+        """The address: running terms scope by scope, then a constant. Under a condition that fails: the start."""
+        constant = (spot.plan.static(self.v.static) + extra) * spot.size
+        return self.gpu_pointer(spot, access, constant, condition) if self.gpu else self.cpu_pointer(spot, constant)
+
+    def cpu_pointer(self, spot: Spot, constant: int) -> str:
+        """A pointer stepped once per scope, then by a constant."""
+        b, v = self.b, self.v
+        pointer = f"%{spot.buffer.name}"
+        path: tuple[object, ...] = ()
+        terms: list[tuple[str, int, Symbols]] = [(n, c, ()) for n, c in spot.plan.running]
+        for symbols, plan in spot.symbolic:
+            terms += [(n, c, symbols) for n, c in plan.running]
+        for name, c, symbols in sorted(terms, key=lambda t: v.scope_of(t[0])[0]):
+            _, scope, value = v.scope_of(name)
+            path = (*path, name, c, symbols)
+            key = ("address", spot.buffer.name, path)
+            if key not in scope.known:
+                move = b.arith("mul", value, c * spot.size, scope.preamble)
+                for s in symbols:
+                    move = b.arith("mul", move, v.value_of(s), scope.preamble)
+                scope.known[key] = b.op("step", "ptr", pointer, move, into=scope.preamble)
+            pointer = scope.known[key]
+        for symbols, plan in spot.symbolic:
+            if fixed := plan.static(v.static) * spot.size:
+                pointer = b.once("step", "ptr", pointer, self.product(fixed, symbols))
+        return b.once("step", "ptr", pointer, constant) if constant else pointer
+
+    def product(self, factor: int, symbols: Symbols) -> Operand:
+        """factor * open sizes, computed at the function's start."""
+        first = self.b.scopes[0]
+        key = ("product", factor, symbols)
+        if key not in first.known:
+            value: Operand = factor
+            for s in symbols:
+                value = self.b.arith("mul", value, self.v.value_of(s), first.preamble)
+            first.known[key] = str(value)
+        return first.known[key]
+
+    def gpu_pointer(self, spot: Spot, access: Load, constant: int, condition: str) -> str:
+        """One 32-bit sum, then one step from the base, then a constant."""
+        b, v = self.b, self.v
+        base, type_ = f"%{spot.buffer.name}", f"ptr.{spot.space}"
+        offset = v.chain(tuple((n, c * spot.size) for n, c in spot.plan.running))
+        for symbols, plan in spot.symbolic:
+            scaled = tuple((n, c * spot.size) for n, c in plan.running)
+            offset = b.arith("add", offset, v.chain(scaled, symbols))
+            if fixed := plan.static(v.static) * spot.size:
+                offset = b.arith("add", offset, self.product(fixed, symbols))
+        if access.slot is not None and spot.buffer.ring > 1:
+            offset = b.arith("add", offset, self.slot(spot.buffer, access.slot))
+        if condition:
+            whole = b.arith("add", offset, constant)
+            return b.op("step", type_, base, b.op("select", b.index, condition, whole, 0))
+        pointer = b.once("step", type_, base, offset) if offset != 0 else base
+        return b.once("step", type_, pointer, constant) if constant else pointer
+
+    def slot(self, buffer: Buffer, turn: Affine) -> Operand:
+        """Bytes from the ring's start to the slot: the turn modulo the ring's length, carried where a loop has it."""
+        assert buffer.layout is not None
+        size = buffer.layout.elements() * bits(buffer.dtype) // 8
+        number = self.v.slots.get((turn, buffer.ring))
+        if number is None:
+            number = self.b.arith("urem", self.v.sum(turn), buffer.ring)
+        if not isinstance(number, str):
+            return self.b.arith("mul", number, size)
+        return self.b.once("mul", self.b.index, number, size)
+
+    def alignment(self, spot: Spot, bytes_: int) -> int:
+        """What divides the address, up to the access's own size."""
+        if not self.gpu:
+            return spot.size
+        running = self.v.grain_of(spot.plan) * spot.size
+        if spot.symbolic:
+            running = gcd(running, spot.size)
+        ring = (spot.buffer.layout.elements() if spot.buffer.layout and spot.buffer.ring > 1 else 0) * spot.size
+        known = gcd(GPU_ALIGNMENT, running, ring, spot.plan.static(self.v.static) * spot.size)
+        return min(known, bytes_)
+
+    # ---- loads
+
+    def load(self, access: Load, w: Where = ALWAYS) -> str:
+        """The value in every lane; 0 where the guards fail (a condition is the caller's, or the GPU's select)."""
+        spot, n = self.spot(access), self.v.lanes
+        group = self.v.dot[1] if self.v.dot else 1
+        kind = spot.buffer.dtype if group == 1 else f"i{bits(spot.buffer.dtype) * group}"
+        if group > 1 and spot.plan.dot != 1:
+            raise InternalError(f"{access}: the {group} values of a dot must be neighbours")
+        steps = [l // group for l in spot.plan.lanes]
+        if not any(steps):
+            if isinstance(w.mask, str):
+                raise InternalError(f"{access}: a broadcast under a computed mask")
+            scalar = self.scalar(access, spot, kind, 0, w.condition)
+            return scalar if n == 1 else self.b.once("splat", vector(kind, n), scalar)
+        if steps == list(range(n)):
+            return self.neighbours(access, spot, vector(kind, n), w)
+        if w.mask is None and (found := self.permuted(access, spot, steps, kind)):
+            return found
+        return self.gathered(access, spot, steps, kind, w)
+
+    def scalar(self, access: Load, spot: Spot, kind: Type, extra: int, condition: str = "") -> str:
+        """One element."""
+        pointer = self.pointer(spot, access, extra, condition)
+        value = self.read(access, "load", kind, pointer, align=self.alignment(spot, bits(kind) // 8))
+        return self.b.op("select", kind, condition, value, 0) if condition else value
+
+    def read(self, access: Load, op: str, type_: Type, *args: Operand, align: int) -> str:
+        """A load that is remembered until its buffer is written."""
+        b = self.b
+        extra: dict[str, Attribute] = {"constant": 1} if access.buffer in self.constant else {}
+        key = ("load", access.buffer, type_, args)
+        return b.remember(key, lambda: b.op(op, type_, *args, align=align, **extra))
+
+    def neighbours(self, access: Load, spot: Spot, type_: Type, w: Where) -> str:
+        """One vector; masked where lanes are outside."""
+        pointer = self.pointer(spot, access)
+        align = self.alignment(spot, spot.size * self.v.lanes)
+        if w.mask is None:
+            return self.read(access, "load", type_, pointer, align=align)
+        return self.read(access, "load_masked", type_, pointer, self.mask(w.mask), align=align)
+
+    def mask(self, mask: tuple[bool, ...] | str) -> str:
+        """A mask as a value."""
+        if isinstance(mask, str):
+            return mask
+        return self.b.once("const", f"i1x{len(mask)}", values=tuple(int(m) for m in mask))
+
+    def permuted(self, access: Load, spot: Spot, steps: list[int], kind: Type) -> str | None:
+        """Lanes that stay inside one aligned run: load the run once and shuffle (few channels per group)."""
+        if self.gpu or spot.symbolic:
+            return None
+        n, start = self.v.lanes, spot.plan.static(self.v.static)
+        group = self.v.dot[1] if self.v.dot else 1
+        for run in (2, 4, 8, 16):
+            unit = run * group
+            inside = [start % unit // group + s for s in steps]
+            if run > n or max(inside) >= run or min(inside) < 0 or start % group or self.v.grain_of(spot.plan) % unit:
+                continue
+            pointer = self.pointer(spot, access, -(start % unit))
+            from_ = vector(kind, run)
+            block = self.read(access, "load", from_, pointer, align=spot.size)
+            return self.b.once("shuffle", vector(kind, n), block, block, order=tuple(inside), **{"from": from_})
+        return None
+
+    def gathered(self, access: Load, spot: Spot, steps: list[int], kind: Type, w: Where) -> str:
+        """Every lane on its own."""
+        if isinstance(w.mask, str):
+            raise InternalError(f"{access}: a gather under a computed mask")
+        mask, n = w.mask, self.v.lanes
+        group = self.v.dot[1] if self.v.dot else 1
+
+        def make() -> str:
+            result: Operand = 0
+            for lane, step in enumerate(steps):
+                if mask is None or mask[lane]:
+                    item = self.scalar(access, spot, kind, step * group)
+                    result = self.b.op("insert", vector(kind, n), result, item, lane=lane)
+            return result if isinstance(result, str) else self.b.op("splat", vector(kind, n), 0)
+
+        place = (spot.plan.static(self.v.static), spot.plan.running, id(spot))
+        return self.b.remember(("load", access.buffer, "gather", place, tuple(steps), kind, mask), make)
+
+    # ---- stores
+
+    def store(self, access: Load, value: Operand, dtype: str, w: Where) -> None:
+        """Contiguous, or lane by lane."""
+        spot, n = self.spot(access), self.v.lanes
+        if list(spot.plan.lanes) == list(range(n)):
+            pointer = self.pointer(spot, access)
+            align = self.alignment(spot, bits(dtype) // 8 * n)
+            if w.mask is None:
+                self.b.do("store", vector(dtype, n), value, pointer, align=align)
+            else:
+                self.b.do("store_masked", vector(dtype, n), value, pointer, self.mask(w.mask), align=align)
+            return
+        if isinstance(w.mask, str):
+            raise InternalError(f"{access}: a scatter under a computed mask")
+        for lane, step in enumerate(spot.plan.lanes):
+            if w.mask is None or w.mask[lane]:
+                item = self.b.op("extract", dtype, value, lane=lane, **{"from": vector(dtype, n)})
+                align = self.alignment(spot, bits(dtype) // 8)
+                self.b.do("store", dtype, item, self.pointer(spot, access, step), align=align)

@@ -1,0 +1,135 @@
+"""Writing ops: scopes, what was already computed in them, and where hoisted ops go.
+
+A scope is a place where variables get values: the function, a loop, a branch, a `Let`. Ops that depend on nothing
+further in go into its preamble, so that hoisting costs nothing: an address is built one step per scope.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field
+
+from convjit.kernel.ir import Attribute, Op, Operand, Stmt, Type
+
+Lines = list["Stmt | Lines"]
+
+
+@dataclass
+class Scope:
+    """`bindings` are the variables that get their value here; `known` what was computed here, by what it is."""
+
+    preamble: Lines
+    bindings: dict[str, Operand] = field(default_factory=dict)
+    known: dict[Hashable, str] = field(default_factory=dict)
+
+
+class Builder:
+    """The ops of one function, in order."""
+
+    def __init__(self, index: Type) -> None:
+        self.index = index
+        self.count = 0
+        first: Lines = []
+        self.lines: Lines = [first]
+        self.scopes = [Scope(first)]
+
+    def fresh(self) -> str:
+        """A new name."""
+        self.count += 1
+        return f"%{self.count}"
+
+    def op(self, name: str, type: Type, *args: Operand, into: Lines | None = None, **attributes: Attribute) -> str:
+        """An op with a result, at the end of what is written (or of `into`)."""
+        result = self.fresh()
+        lines = self.lines if into is None else into
+        lines.append(Op(result, name, type, args, tuple(attributes.items())))
+        return result
+
+    def do(self, name: str, type: Type, *args: Operand, **attributes: Attribute) -> None:
+        """An op without a result."""
+        self.lines.append(Op("", name, type, args, tuple(attributes.items())))
+
+    def remember(self, key: Hashable, make: Callable[[], str]) -> str:
+        """The value of that key, made now unless this scope or one around it knows it."""
+        for scope in reversed(self.scopes):
+            value = scope.known.get(key)
+            if value is not None:
+                return value
+        value = self.scopes[-1].known[key] = make()
+        return value
+
+    def once(self, name: str, type: Type, *args: Operand, **attributes: Attribute) -> str:
+        """An op without side effects, written once where it is already known."""
+        key = (name, type, args, tuple(attributes.items()))
+        return self.remember(key, lambda: self.op(name, type, *args, **attributes))
+
+    def forget(self, buffers: frozenset[str]) -> None:
+        """What was loaded from these buffers is no longer sure."""
+        for scope in self.scopes:
+            stale = [k for k in scope.known if isinstance(k, tuple) and k[0] == "load" and k[1] in buffers]
+            for key in stale:
+                del scope.known[key]
+
+    # ---- places to write to
+
+    def begin(self, bindings: dict[str, Operand]) -> tuple[Lines, Lines]:
+        """Open a body: (what was written so far, the new body)."""
+        outer = self.lines
+        preamble: Lines = []
+        self.lines = [preamble]
+        self.scopes.append(Scope(preamble, bindings))
+        return outer, self.lines
+
+    def end(self, outer: Lines) -> tuple[Stmt, ...]:
+        """Close the body; its statements."""
+        body = tuple(flat(self.lines))
+        self.lines = outer
+        self.scopes.pop()
+        return body
+
+    def open_scope(self, bindings: dict[str, Operand]) -> None:
+        """A scope in the middle of a body: digits that a `Let` binds."""
+        preamble: Lines = []
+        self.lines.append(preamble)
+        self.scopes.append(Scope(preamble, bindings))
+
+    def close_scope(self) -> None:
+        """The end of the body in which the scope was opened."""
+        self.scopes.pop()
+
+    # ---- integer arithmetic, constants folded
+
+    def arith(self, name: str, a: Operand, b: Operand, into: Lines | None = None) -> Operand:
+        """add, sub, mul, udiv, urem, max or min of indices."""
+        if isinstance(a, int) and isinstance(b, int):
+            return FOLD[name](a, b)
+        if b == NEUTRAL.get(name) or (name == "udiv" and b == 1):
+            return a
+        if name in ("add", "mul") and a == NEUTRAL[name]:
+            return b
+        if name == "mul" and 0 in (a, b):
+            return 0
+        return self.op(name, self.index, a, b, into=into)
+
+
+FOLD: dict[str, Callable[[int, int], int]] = {
+    "add": lambda a, b: a + b,
+    "sub": lambda a, b: a - b,
+    "mul": lambda a, b: a * b,
+    "udiv": lambda a, b: a // b,
+    "urem": lambda a, b: a % b,
+    "max": max,
+    "min": min,
+}
+NEUTRAL = {"add": 0, "sub": 0, "mul": 1}
+
+
+def flat(lines: Lines) -> list[Stmt]:
+    """Nested lists written out."""
+    result: list[Stmt] = []
+    for item in lines:
+        if isinstance(item, list):
+            result += flat(item)
+        else:
+            result.append(item)
+    return result
