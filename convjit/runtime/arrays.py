@@ -6,10 +6,11 @@ converted: an array that does not fit is refused where it is checked.
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -20,8 +21,7 @@ _CPU, _CUDA_HOST = 1, 3
 _DEVICES = {2: "cuda", 4: "opencl", 7: "vulkan", 8: "metal", 10: "rocm", 13: "cuda managed memory", 14: "oneapi"}
 
 
-@dataclass(frozen=True)
-class View:
+class View(NamedTuple):
     """An array of one of the libraries. `strides` are in bytes; `family` is numpy, torch or jax."""
 
     address: int
@@ -36,7 +36,7 @@ class View:
     @property
     def bytes(self) -> int:
         """Bytes of a densely packed array of this shape."""
-        return int(np.prod(self.shape, dtype=np.int64)) * self.item_bytes
+        return math.prod(self.shape) * self.item_bytes
 
     @property
     def dense(self) -> bool:
@@ -99,12 +99,23 @@ def _of_torch(torch: Any, tensor: Any, name: str) -> View:
     )
 
 
+@lru_cache(maxsize=1)
 def _torch_names(torch: Any) -> dict[Any, str]:
     names = {
         "float64": "f64", "float32": "f32", "float16": "f16", "bfloat16": "bf16", "int64": "i64", "int32": "i32",
         "int16": "i16", "int8": "i8", "uint8": "u8", "float8_e4m3fn": "f8e4m3", "float8_e5m2": "f8e5m2",
     }  # fmt: skip
     return {getattr(torch, name): ours for name, ours in names.items() if hasattr(torch, name)}
+
+
+def torch_type(torch: Any, dtype: str) -> Any:
+    """PyTorch's type of that name, or None."""
+    return _torch_types(torch).get(dtype)
+
+
+@lru_cache(maxsize=1)
+def _torch_types(torch: Any) -> dict[str, Any]:
+    return {name: kind for kind, name in _torch_names(torch).items()}
 
 
 def _refuse_device(array: Any, name: str) -> None:
@@ -150,10 +161,10 @@ def new_output(family: str, dtype: str, shape: tuple[int, ...]) -> Any:
     """An uninitialised array to compute into; `finish` makes it the caller's kind of array."""
     if family == "torch":
         torch = sys.modules["torch"]
-        return torch.empty(shape, dtype={n: t for t, n in _torch_names(torch).items()}[dtype])
+        return torch.empty(shape, dtype=torch_type(torch, dtype))
     numpy = dtypes.get(dtype).numpy
     if family == "jax":  # JAX takes memory over without a copy where it is aligned to 64 bytes
-        size = int(np.prod(shape, dtype=np.int64)) * numpy.itemsize
+        size = math.prod(shape) * numpy.itemsize
         raw = np.empty(size + 64, np.uint8)
         start = -raw.ctypes.data % 64
         return raw[start : start + size].view(numpy).reshape(shape)

@@ -19,6 +19,8 @@ import llvmlite.binding as llvm
 from llvmlite.binding.ffi import lib as _llvm_library
 
 from convjit.errors import InternalError
+from convjit.runtime import perf
+from convjit.settings import settings
 
 LSR_KNOWN_TO = 22
 """The newest LLVM whose `-disable-lsr` was tried: an unknown option would end the process."""
@@ -75,11 +77,13 @@ def assembly(text: str, target: CodeTarget) -> str:
 def load(image: bytes, exports: Iterable[str], imports: Mapping[str, int] | None = None) -> Library:
     """Link an object into this process.
 
-    `imports` are addresses of symbols that the object uses; what is not among them is looked up in the process.
+    `imports` are addresses of symbols that the object uses; what is not among them is looked up in the process. With
+    CONVJIT_PERF_MAP=1 all functions of the object get their names in `perf`.
     `InternalError` where the object cannot be linked.
     """
     builder = llvm.JITLibraryBuilder().add_object_img(image).add_current_process()
-    names = list(exports)
+    sizes = perf.functions(image) if settings.perf_map else {}
+    names = list(dict.fromkeys((*exports, *sizes)))
     for name in names:
         builder.export_symbol(name)
     for name, address in (imports or {}).items():
@@ -89,7 +93,10 @@ def load(image: bytes, exports: Iterable[str], imports: Mapping[str, int] | None
         tracker = builder.link(jit, "convjit")
     except RuntimeError as error:
         raise InternalError(f"LLVM cannot link an object of {len(image)} bytes: {error}") from None
-    return Library(jit, tracker, {name: tracker[name] for name in names})
+    library = Library(jit, tracker, {name: tracker[name] for name in names})
+    if sizes:
+        perf.write_map(library.symbols, sizes)
+    return library
 
 
 def _close(*parts: llvm.ObjectRef) -> None:

@@ -48,11 +48,10 @@ def _count(n: int, noun: str) -> str:
 
 def check_array(view: View, array: Array, name: str, sizes: dict[str, int], axes: Axes) -> None:
     """Type, shape, order and alignment of one array; open sizes that are new go into `sizes`."""
-    expected = f"{name}: expected {describe(array, axes, sizes)}"
     if view.dtype != array.dtype:
-        raise TypeError(f"{expected}, got {view.dtype}{list(view.shape)}. {_cast(view, array, name)}")
+        raise TypeError(f"{_mismatch(view, array, name, sizes, axes)} {_cast(view, array, name)}")
     if not _shape_fits(view.shape, array.shape, sizes):
-        raise ValueError(f"{expected}, got {view.dtype}{list(view.shape)}.")
+        raise ValueError(_mismatch(view, array, name, sizes, axes))
     if not view.dense:
         strides = [s // view.item_bytes if s % view.item_bytes == 0 else f"{s}B" for s in view.strides]
         raise ValueError(
@@ -66,7 +65,13 @@ def check_array(view: View, array: Array, name: str, sizes: dict[str, int], axes
             sizes[extent] = value
 
 
+def _mismatch(view: View, array: Array, name: str, sizes: Mapping[str, int], axes: Axes) -> str:
+    return f"{name}: expected {describe(array, axes, sizes)}, got {view.dtype}{list(view.shape)}."
+
+
 def _shape_fits(shape: tuple[int, ...], expected: tuple[Extent, ...], sizes: Mapping[str, int]) -> bool:
+    if shape == expected:
+        return True
     if len(shape) != len(expected):
         return False
     local = dict(sizes)

@@ -19,7 +19,7 @@ from convjit.runtime.checks import Axes, arrange
 from convjit.runtime.native import native
 from convjit.runtime.plan import Plan, Record, Region
 from convjit.runtime.threads import MAX_THREADS, default_threads
-from convjit.runtime.vectorcall import MachineCallable, function_object, method_definition
+from convjit.runtime.vectorcall import MachineCallable, called_directly, function_object, method_definition
 from convjit.settings import settings
 
 Text = str | Callable[[], str]
@@ -30,14 +30,12 @@ class _Call(MachineCallable):
     """What `CompiledConv` and `BoundConv` share: a plan that machine code runs. It owns all that keeps this alive."""
 
     def __init__(self, plan: Plan, library: Library, threads: int, axes: Axes) -> None:
-        path = slow.SlowCall(plan, axes)
         logged = "calls" in settings.verbose
-        run = _Log(path, plan.program.name) if logged else _Slow(path)
+        self._python = (_Log if logged else slow.PythonCall)(plan, axes, threads)
         self._plan = plan
         self._library = library
         self._axes = axes
-        self._keep = Record(plan, threads, run, fast=not logged)
-        run.record = self._keep.address
+        self._keep = Record(plan, threads, self._python, fast=not logged)
         self._definition = method_definition(plan.program.name, _signature(plan), native().call)
         self._record = self._keep.address
         self._entry = native().call
@@ -50,6 +48,7 @@ class _Call(MachineCallable):
     @threads.setter
     def threads(self, count: int) -> None:
         self._keep.call.threads = check_threads(count)
+        self._python.set_threads(count)
 
     @property
     def function(self) -> Callable[..., Any]:
@@ -63,31 +62,18 @@ class _Call(MachineCallable):
         )
 
 
-class _Slow:
-    """The Python path behind one record (no reference back to the object that is called: it is freed at once)."""
-
-    def __init__(self, path: slow.SlowCall) -> None:
-        self.path = path
-        self.record = 0
-
-    def __call__(self, *args: Any, **named: Any) -> Any:
-        return self.path.run(self.record, args, named)
-
-
-class _Log(_Slow):
+class _Log(slow.PythonCall):
     """The Python path with a line for each call, for CONVJIT_VERBOSE=calls."""
-
-    def __init__(self, path: slow.SlowCall, name: str) -> None:
-        super().__init__(path)
-        self.name = name
 
     def __call__(self, *args: Any, **named: Any) -> Any:
         start = time.perf_counter()
         result = super().__call__(*args, **named)
-        print(f"convjit: {self.name} {(time.perf_counter() - start) * 1e6:.1f} us", file=sys.stderr)
+        name = self.plan.program.name
+        print(f"convjit: {name} {(time.perf_counter() - start) * 1e6:.1f} us", file=sys.stderr)
         return result
 
 
+@called_directly
 class CompiledConv(_Call):
     """A convolution as machine code: call it with its arrays, or `bind` what stays the same.
 
@@ -156,6 +142,7 @@ class CompiledConv(_Call):
         return BoundConv(plan, self._library, self.threads, self._axes, certificate)
 
 
+@called_directly
 class BoundConv(_Call):
     """A convolution with some of its arrays fixed (see `CompiledConv.bind`)."""
 
@@ -185,17 +172,11 @@ def _bind(plan: Plan, given: Mapping[str, Any], axes: Axes, threads: int) -> Pla
     memory = {a.name: _memory(a.dtype, a.shape, sizes) for a in plan.program.temporaries if a.name in made}
     early = replace(plan, steps=steps, bound=regions | memory, sizes=sizes)
     if steps:
-        record = Record(early, threads, early_only, fast=False)
-        slow.execute(record.address, early, {}, sizes)
+        slow.execute(Record(early, threads, slow.refuse_call, fast=False), early, {}, sizes)
     late = tuple(step for step in plan.steps if step not in steps)
     used = {name for step in late for name in step.arrays}
     kept = {n: r if n in used else Region(0, 0, None) for n, r in early.bound.items()}
     return replace(early, steps=late, bound=kept)
-
-
-def early_only(*_arrays: Any, **_named: Any) -> NoReturn:
-    """Stands for the Python path where a record is only executed, never called."""
-    raise TypeError("The steps that run at bind are not called.")
 
 
 def _early_steps(plan: Plan, bound: Mapping[str, Region], sizes: Mapping[str, int]) -> tuple[Step, ...]:

@@ -7,11 +7,12 @@ import threading
 from dataclasses import dataclass
 
 from convjit.errors import InternalError
-from convjit.runtime import call, execute, grid, layout, pool
+from convjit.runtime import argument, cache, call, execute, grid, layout, pool, relation
 from convjit.runtime.assemble import CodeTarget, Library, assemble, load
 
 TARGET = CodeTarget("x86-64")
-TEXT = layout.expand(pool.POOL + grid.STEP + execute.EXECUTE + call.CHECK + call.ARGS + call.CALL)
+_PARTS = (pool.POOL, grid.STEP, execute.EXECUTE, argument.CHECK, argument.ARGS, relation.RELATE, call.CALL)
+TEXT = layout.expand("".join(_PARTS))
 
 _PYTHON = ["PyObject_GetBuffer", "PyBuffer_Release", "PyErr_Clear", "PyErr_NoMemory", "PyTuple_GetItem", "PyTuple_Size", "PyTuple_New", "PyTuple_SetItem", "PyLong_FromSsize_t", "PyObject_Vectorcall", "PyEval_SaveThread", "PyEval_RestoreThread", "Py_IncRef", "Py_DecRef"]
 _SYSTEM = ["pthread_create", "pthread_detach", "pthread_sigmask", "syscall", "sched_yield", "aligned_alloc", "free", "memcpy", "memset"]
@@ -47,7 +48,8 @@ def pool_size() -> int:
 
 
 def _start() -> Native:
-    library = load(assemble(TEXT, TARGET), _EXPORTS, _imports())
+    image = cache.cached(cache.key("runtime", TEXT, TARGET), lambda: assemble(TEXT, TARGET))
+    library = load(image, _EXPORTS, _imports())
     library.make_immortal()
     _on_fork(library)
     return Native(*(library.address(f"convjit.{name}") for name in ("call", "execute", "step", "workers")))

@@ -6,25 +6,39 @@ It is what the entry code calls for whatever is not a NumPy array that fits exac
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from typing import Any, NoReturn
 
 from convjit.errors import InternalError
 from convjit.runtime import arrays, checks
 from convjit.runtime.native import native
-from convjit.runtime.plan import OUT, Plan, Region
+from convjit.runtime.plan import OUT, Plan, Record, Region
+from convjit.runtime.quick import Quick
 from convjit.runtime.tasks import slot_names
 
 
-class SlowCall:
-    """Calls a plan with any arrays. The record comes later, since it refers to this object."""
+class PythonCall:
+    """Calls a plan with any arrays, over a record of its own."""
 
-    def __init__(self, plan: Plan, axes: checks.Axes) -> None:
+    def __init__(self, plan: Plan, axes: checks.Axes, threads: int) -> None:
         self.plan = plan
         self.axes = axes
+        self.quick = Quick(plan, threads)
+        self.record = Record(plan, threads, refuse_call, fast=False)
 
-    def run(self, record_address: int, args: tuple[Any, ...], named: dict[str, Any]) -> Any:
+    def set_threads(self, count: int) -> None:
+        """The number of workers from the next call on."""
+        for record in (self.record, self.quick.record):
+            if record is not None:
+                record.call.threads = count
+
+    def __call__(self, *args: Any, **named: Any) -> Any:
         """One call: the output, of the kind of the first array. `TypeError`, `ValueError` or `MemoryError`."""
+        result = self.quick(args, named)
+        return self._call(args, named) if result is NotImplemented else result
+
+    def _call(self, args: tuple[Any, ...], named: dict[str, Any]) -> Any:
         plan = self.plan
         out = named.pop(OUT, None)
         names = [a.name for a in plan.params]
@@ -39,7 +53,7 @@ class SlowCall:
             regions = {n: Region(v.address, v.address + v.bytes, v) for n, v in views.items()}
             checks.check_output(view, {**plan.bound, **regions})
         addresses = {n: v.address for n, v in views.items()} | {plan.program.output.name: view.address}
-        execute(record_address, plan, addresses, sizes)
+        execute(self.record, plan, addresses, sizes)
         return out if out is not None else arrays.finish(family, output)
 
     def _new(self, family: str, sizes: Mapping[str, int]) -> Any:
@@ -64,14 +78,23 @@ def check_inputs(
     return views, sizes
 
 
-def execute(record_address: int, plan: Plan, addresses: Mapping[str, int], sizes: Mapping[str, int]) -> None:
+@lru_cache(maxsize=1)
+def _executor() -> Callable[..., int]:
+    return ctypes.PYFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)(native().execute)
+
+
+def execute(record: Record, plan: Plan, addresses: Mapping[str, int], sizes: Mapping[str, int]) -> None:
     """Run the steps of a record on addresses that fit. `MemoryError` where temporaries find no memory."""
     known = {name: region.begin for name, region in plan.bound.items()} | dict(addresses)
     slots = slot_names(plan.program)
     table = (ctypes.c_void_p * len(slots))(*(known.get(name) for name in slots))
     values = (ctypes.c_int64 * max(1, len(plan.program.sizes)))(*(sizes.get(s.name, -1) for s in plan.program.sizes))
-    run = ctypes.PYFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)(native().execute)
-    if run(record_address, table, values) != 0:
+    if _executor()(record.address, table, values) != 0:
         raise MemoryError(f"There is no memory for the temporaries of '{plan.program.name}'.")
 
 
+
+
+def refuse_call(*_arrays: Any, **_named: Any) -> NoReturn:
+    """Stands for the Python path in a record whose steps are only executed."""
+    raise InternalError("a record that is only executed was called")

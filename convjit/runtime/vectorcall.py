@@ -8,10 +8,14 @@ the record that this function reads. `function_object` gives the same call as a 
 from __future__ import annotations
 
 import ctypes
+import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from convjit.runtime.call import HEAD
+from convjit.runtime.argument import HEAD
+from convjit.runtime.call import RECORD
+
+T = TypeVar("T")
 
 _TP_CALL, _TP_DOC, _TP_MEMBERS = 50, 56, 72
 _BASETYPE, _HAVE_VECTORCALL = 1 << 10, 1 << 11
@@ -55,7 +59,7 @@ class _MethodDef(ctypes.Structure):
 _members = (_Member * 4)(
     _Member(b"__vectorcalloffset__", _SSIZE, HEAD, _READONLY, None),
     _Member(b"_entry", _SSIZE, HEAD, 0, None),
-    _Member(b"_record", _SSIZE, HEAD + 8, 0, None),
+    _Member(b"_record", _SSIZE, RECORD, 0, None),
     _Member(),
 )
 _slots = (_Slot * 4)(
@@ -86,6 +90,26 @@ if TYPE_CHECKING:
 else:
     MachineCallable = _make_type()
 
+
+def called_directly(cls: type[T]) -> type[T]:
+    """The class, whose instances the interpreter calls without packing arguments into a tuple and a dictionary.
+
+    Before Python 3.12 a class made by a `class` statement does not inherit that; a subclass made in C can have it.
+    """
+    if sys.version_info >= (3, 12):
+        return cls
+    slots = (_Slot * 2)(_Slot(_TP_CALL, ctypes.cast(ctypes.pythonapi.PyVectorcall_Call, ctypes.c_void_p)), _Slot())
+    name = f"{cls.__module__}.{cls.__qualname__}".encode()
+    spec = _Spec(name, 0, 0, _BASETYPE | _HAVE_VECTORCALL, slots)
+    make = ctypes.pythonapi.PyType_FromSpecWithBases
+    make.restype, make.argtypes = ctypes.py_object, [ctypes.POINTER(_Spec), ctypes.py_object]
+    made: type[T] = make(spec, (cls,))
+    made.__doc__ = cls.__doc__
+    _kept.append((name, slots, spec))
+    return made
+
+
+_kept: list[object] = []
 
 _new_function = ctypes.pythonapi.PyCFunction_NewEx
 _new_function.restype = ctypes.py_object
