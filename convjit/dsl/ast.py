@@ -317,18 +317,24 @@ class Let(Node):
 
 @dataclass(frozen=True)
 class Conv(Node):
-    """One convolution."""
+    """One convolution. It is damaged where a clause could not be read (and was reported), which says nothing about
+    what it means."""
 
     name: Word
     clauses: tuple[Clause, ...]
     transposed: bool = False
+    damaged: bool = field(default=False, compare=False, repr=False)
 
 
 @dataclass(frozen=True)
 class Program(Node):
-    """A file: constants and convolutions in the order in which they are written."""
+    """A file: constants and convolutions in the order in which they are written.
+
+    It is damaged where a constant or a whole convolution could not be read (and was reported).
+    """
 
     items: tuple[Let | Conv, ...]
+    damaged: bool = field(default=False, compare=False, repr=False)
 
     @property
     def convs(self) -> tuple[Conv, ...]:
