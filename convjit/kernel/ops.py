@@ -1,7 +1,7 @@
 """The vocabulary of the kernel IR: what each op takes and gives. `emit` says how it is written, `interpret` what it means.
 
 In a signature T is the op's type, I the index type (i64 on a CPU, i32 on a GPU), E the type of one lane of T,
-M a mask (i1 for each lane of T), P a pointer, V any value; `+` repeats the last one.
+M a mask (i1 for each lane of T), P a pointer, V a value of the type that the attribute `type` or `from` names.
 Instruction rows of the machine (`fma`, later `vpdpbusd`, `mma…`) are ops too; their signature stands in the row.
 """
 
@@ -46,7 +46,7 @@ OPS: dict[str, Signature] = {
     "ult": Signature("V V", "T", ("type",)),
     "select": Signature("M T T", "T"),
     # conversions: attribute `from` is the operand's type
-    "convert": Signature("V", "T", ("from",)),  # value: widen, narrow, int to float, float to int (toward zero)
+    "convert": Signature("V", "T", ("from",)),  # widen, wrap, int to float, float to int (toward zero)
     "bitcast": Signature("V", "T", ("from",)),
     # vectors
     "const": Signature("", "T", ("values",)),  # one number for each lane
@@ -54,19 +54,19 @@ OPS: dict[str, Signature] = {
     "insert": Signature("T E", "T", ("lane",)),
     "extract": Signature("V", "T", ("lane", "from")),
     "shuffle": Signature("V V", "T", ("order", "from")),  # lanes of both operands, numbered through
-    "lanes_inside": Signature("I I", "T", ("offsets",)),  # for each lane: 0 <= first + offset < second
+    "lanes_inside": Signature("I I", "T", ("offsets",)),  # each lane: 0 <= first + offset < second; second >= 0
     # memory: `step` moves a pointer by bytes; `align` is known alignment in bytes
     "step": Signature("P I", "T"),
     "load": Signature("P", "T", ("align",)),  # optional: constant=1, nobody writes it while the kernel runs
     "store": Signature("T P", "", ("align",)),
     "load_masked": Signature("P M", "T", ("align",)),  # lanes outside the mask are 0 and not touched
     "store_masked": Signature("T P M", "", ("align",)),
-    "prefetch": Signature("P", ""),
+    "prefetch": Signature("P", ""),  # into L1 (CPU) or L2 (GPU); any address will do
     # GPU: who am I; waiting; copies
     "special": Signature("", "T", ("register",), ("cuda",)),  # tid, ctaid
     "barrier": Signature("", "", (), ("cuda",)),
-    "cp_async": Signature("P P", "", ("bytes",), ("cuda",)),  # global to shared
-    "cp_async_fill": Signature("P P T", "", ("bytes",), ("cuda",)),  # third: how many bytes are read, the rest is 0
+    "cp_async": Signature("P P", "", ("bytes",), ("cuda",)),  # from global, to shared, both aligned to the bytes
+    "cp_async_fill": Signature("P P T", "", ("bytes",), ("cuda",)),  # third: so many are read, the rest is 0
     "cp_async_commit": Signature("", "", (), ("cuda",)),
     "cp_async_wait": Signature("", "", ("groups",), ("cuda",)),  # so many groups may still be in flight
 }
