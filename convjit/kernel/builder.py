@@ -38,16 +38,16 @@ class Builder:
         self.count += 1
         return f"%{self.count}"
 
-    def op(self, name: str, type: Type, *args: Operand, into: Lines | None = None, **attributes: Attribute) -> str:
+    def op(self, name: str, kind: Type, /, *args: Operand, into: Lines | None = None, **attributes: Attribute) -> str:
         """An op with a result, at the end of what is written (or of `into`)."""
         result = self.fresh()
         lines = self.lines if into is None else into
-        lines.append(Op(result, name, type, args, tuple(attributes.items())))
+        lines.append(Op(result, name, kind, args, tuple(attributes.items())))
         return result
 
-    def do(self, name: str, type: Type, *args: Operand, **attributes: Attribute) -> None:
+    def do(self, name: str, kind: Type, /, *args: Operand, **attributes: Attribute) -> None:
         """An op without a result."""
-        self.lines.append(Op("", name, type, args, tuple(attributes.items())))
+        self.lines.append(Op("", name, kind, args, tuple(attributes.items())))
 
     def remember(self, key: Hashable, make: Callable[[], str]) -> str:
         """The value of that key, made now unless this scope or one around it knows it."""
@@ -58,10 +58,10 @@ class Builder:
         value = self.scopes[-1].known[key] = make()
         return value
 
-    def once(self, name: str, type: Type, *args: Operand, **attributes: Attribute) -> str:
+    def once(self, name: str, kind: Type, /, *args: Operand, **attributes: Attribute) -> str:
         """An op without side effects, written once where it is already known."""
-        key = (name, type, args, tuple(attributes.items()))
-        return self.remember(key, lambda: self.op(name, type, *args, **attributes))
+        key = (name, kind, args, tuple(attributes.items()))
+        return self.remember(key, lambda: self.op(name, kind, *args, **attributes))
 
     def forget(self, buffers: frozenset[str]) -> None:
         """What was loaded from these buffers is no longer sure."""

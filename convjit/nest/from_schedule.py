@@ -10,11 +10,12 @@ from __future__ import annotations
 from dataclasses import replace
 from math import prod
 
+from convjit.dtypes import bits
 from convjit.errors import ConvError
 from convjit.machine.machine import Machine
 from convjit.nest.affine import Affine, number, var
 from convjit.nest.context import Context, dimension_size, nest_loops
-from convjit.nest.domain import Domain
+from convjit.nest.domain import Domain, domain
 from convjit.nest.ir import Buffer, Guard, Load, MulAdd, Nest, Stmt, Store, Sync, WorkerAxis
 from convjit.nest.layout import Layout
 from convjit.nest.revisited import after, before
@@ -22,7 +23,29 @@ from convjit.nest.split import Plan, Split, split
 from convjit.nest.stage_memory import memory_stage
 from convjit.nest.stage_registers import RegisterStage, fill, finish, register_stage, start
 from convjit.nest.visit import map_guards
-from convjit.schedule.schedule import Pack, Phase, Stage
+from convjit.schedule.schedule import Pack, Phase, Schedule, Stage
+from convjit.spec.conv import ConvSpec
+
+
+def nests(spec: ConvSpec, schedule: Schedule, machine: Machine) -> tuple[tuple[Nest, Phase], ...]:
+    """The nests of a convolution, in the order in which they run, and the phase of each: packing first."""
+    base = domain(spec)
+    found: list[tuple[Nest, Phase]] = []
+    for phase in schedule.phases:
+        check_packs(base, phase)
+        lanes = machine.lanes(bits(base.buffer(base.w).dtype))
+        found += [(pack_nest(base, pack, lanes), phase) for pack in phase.packs]
+        found.append((build(base, phase, machine), phase))
+    return tuple(found)
+
+
+def check_packs(base: Domain, phase: Phase) -> None:
+    """Only the weight is packed, and once."""
+    for pack in phase.packs:
+        if pack.tensor != base.w:
+            raise ConvError.of(f"'{pack.tensor}' cannot be packed, only the weight '{base.w}' can.", pack.span)
+    if len(phase.packs) > 1:
+        raise ConvError.of(f"'{base.w}' is packed twice.", phase.packs[1].span)
 
 
 def build(domain: Domain, phase: Phase, machine: Machine) -> Nest:

@@ -5,7 +5,7 @@ Workers share only axes of the output, so each clears and finishes its own part 
 
 from __future__ import annotations
 
-from convjit.nest.affine import Affine, number
+from convjit.nest.affine import number
 from convjit.nest.context import Context, dimension_size, nest_loops
 from convjit.nest.domain import ACCUMULATOR
 from convjit.nest.ir import Expr, Guard, Load, Number, Stmt, Store
@@ -37,15 +37,16 @@ def after(c: Context) -> tuple[Stmt, ...]:
 def over_output(c: Context, value: Expr | None) -> tuple[Stmt, ...]:
     """Store to every element of the output: a number, or what follows the sum that stands there."""
     tag = "zero~" if value is not None else "finish~"
-    parts = split(tuple(levels(c)), dict(c.domain.axes), c.gpu, tag)
-    at = {a: parts.meaning.get(a, number(0)) for a, _ in c.domain.axes}
-    index = tuple(a.substitute({k: v for k, v in at.items()}) for a in c.domain.original[c.domain.y].index)
+    axes = {a: size for a, size in c.domain.axes if a not in c.domain.reductions}
+    parts = split(tuple(levels(c)), axes, c.gpu, tag)
+    at = {a: parts.meaning.get(a, number(0)) for a in axes}
+    index = tuple(a.substitute(at) for a in c.domain.original[c.domain.y].index)
     target = Load(c.domain.y, index)
     when = tuple(g for _, g in parts.guards)
-    return nest_loops((Store(target, value or follow(c, target, at, parts), when),), parts.plans())
+    return nest_loops((Store(target, value or follow(c, target, parts), when),), parts.plans())
 
 
-def follow(c: Context, target: Load, at: dict[str, Affine], parts: Split) -> Expr:
+def follow(c: Context, target: Load, parts: Split) -> Expr:
     """The epilogue of the sum that stands in the output."""
     saved, c.parts = c.parts, parts
     whole = finished(c, target, {})

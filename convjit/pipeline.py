@@ -1,0 +1,126 @@
+"""The way through, downhill: text → AST → spec → schedule → nest → kernel → LLVM IR → machine code or PTX.
+
+`STAGES` is the one list: a stage's name is the word that `dump` takes and the ending of its file. What differs between
+kinds of machine is data: the stages that a kind has, its passes, its instruction rows.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from convjit import dsl as dsl
+from convjit.dsl import ast
+from convjit.dsl.format import format as format_ast
+from convjit.emit.llvm import emit
+from convjit.kernel.from_nest import lower as kernel_of
+from convjit.kernel.ir import Kernel
+from convjit.kernel.program import Program
+from convjit.kernel.programs import program as program_of
+from convjit.kernel.verify import verify
+from convjit.machine.machine import Machine
+from convjit.nest.from_schedule import nests as nests_of
+from convjit.nest.ir import Nest
+from convjit.nest.passes import run_passes
+from convjit.runtime.assemble import CodeTarget, assembly
+from convjit.runtime.tasks import with_tasks
+from convjit.schedule.choose import choose
+from convjit.schedule.schedule import Schedule
+from convjit.spec.conv import ConvSpec
+
+
+@dataclass
+class Compilation:
+    """Every form of one convolution on one machine, each made from the one before it when it is first asked for."""
+
+    spec: ConvSpec
+    machine: Machine
+    syntax: ast.Conv | None = None
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    def timed[T](self, name: str, make: Callable[[], T]) -> T:
+        """The form, and how long its own stage took."""
+        start = time.perf_counter()
+        made = make()
+        self.seconds[name] = time.perf_counter() - start
+        return made
+
+    @cached_property
+    def schedule(self) -> Schedule:
+        """Loops, kinds, stages, packing."""
+        return self.timed("schedule", lambda: choose(self.spec, self.machine))
+
+    @cached_property
+    def nests(self) -> tuple[Nest, ...]:
+        """The nests in the order in which they run, after all passes."""
+        schedule = self.schedule
+
+        def make() -> tuple[Nest, ...]:
+            kind = self.machine.kind
+            return tuple(run_passes(n, phase, kind) for n, phase in nests_of(self.spec, schedule, self.machine))
+
+        return self.timed("nest", make)
+
+    @cached_property
+    def kernels(self) -> tuple[Kernel, ...]:
+        """One for each nest, verified: what LLVM would die of never reaches it."""
+        nests = self.nests
+
+        def make() -> tuple[Kernel, ...]:
+            kernels = tuple(kernel_of(n, self.machine) for n in nests)
+            for kernel in kernels:
+                verify(kernel, self.machine)
+            return kernels
+
+        return self.timed("kernel", make)
+
+    @cached_property
+    def program(self) -> Program:
+        """What a call runs."""
+        return program_of(self.spec, self.nests, self.kernels)
+
+    @cached_property
+    def llvm(self) -> str:
+        """LLVM IR of all kernels."""
+        kernels = self.kernels
+        return self.timed("llvm", lambda: "\n".join(emit(k, self.machine) for k in kernels))
+
+
+def _blocks(items: tuple[object, ...]) -> str:
+    return "\n\n".join(str(item).rstrip() for item in items) + "\n"
+
+
+def _asm(c: Compilation) -> str:
+    return assembly(with_tasks(c.llvm, c.program), code_target(c.machine))
+
+
+def code_target(machine: Machine) -> CodeTarget:
+    """The machine as LLVM is told of it."""
+    return CodeTarget(machine.llvm_cpu, machine.llvm_features)
+
+
+@dataclass(frozen=True)
+class Stage:
+    """`text` makes what `dump` shows; `kinds` are the machines that have the stage."""
+
+    name: str
+    text: Callable[[Compilation], str]
+    kinds: tuple[str, ...] = ("cpu", "cuda")
+
+
+STAGES: tuple[Stage, ...] = (
+    Stage("ast", lambda c: (format_ast(c.syntax) if c.syntax else str(c.spec)) + "\n"),
+    Stage("spec", lambda c: f"{c.spec}\n"),
+    Stage("schedule", lambda c: f"{c.schedule}\n"),
+    Stage("nest", lambda c: _blocks(c.nests)),
+    Stage("kernel", lambda c: _blocks(c.kernels)),
+    Stage("llvm", lambda c: c.llvm),
+    Stage("asm", _asm, ("cpu",)),
+)
+
+
+def stage_texts(c: Compilation) -> dict[str, Callable[[], str]]:
+    """The stages that this compilation has, each as a function that makes its text."""
+    return {s.name: lambda s=s: s.text(c) for s in STAGES if c.machine.kind in s.kinds}  # type: ignore[misc]

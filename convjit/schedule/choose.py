@@ -1,0 +1,16 @@
+"""Which schedule: the user's own, a named dataflow's, or the one that suits shape and machine."""
+
+from __future__ import annotations
+
+from convjit.machine.machine import Machine
+from convjit.schedule import from_ast
+from convjit.schedule.dataflow import DATAFLOWS
+from convjit.schedule.schedule import Schedule
+from convjit.spec.conv import ConvSpec
+
+
+def choose(spec: ConvSpec, machine: Machine) -> Schedule:
+    """The schedule of a spec on a machine. Raises ConvError where the dataflow cannot be realised there."""
+    if not isinstance(spec.dataflow, str):
+        return from_ast.lower(spec.dataflow)
+    return DATAFLOWS[spec.dataflow](spec, machine)
