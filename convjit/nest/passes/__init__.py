@@ -8,9 +8,7 @@ from collections.abc import Callable
 from convjit.nest.ir import Nest
 from convjit.nest.passes.peel_borders import peel_borders
 from convjit.nest.passes.prefetch import prefetch
-from convjit.nest.verify import verify
 from convjit.schedule.schedule import Phase
-from convjit.settings import settings
 
 Pass = Callable[[Nest, Phase], Nest]
 
@@ -23,12 +21,7 @@ PASSES: dict[str, tuple[tuple[str, Pass], ...]] = {
 
 
 def run_passes(nest: Nest, phase: Phase, kind: str) -> Nest:
-    """All passes for a kind of machine; with CONVJIT_VERIFY=1 the nest is checked before and after each."""
-    checked = settings.verify
-    if checked:
-        verify(nest)
+    """All passes for a kind of machine."""
     for _, change in PASSES[kind]:
         nest = change(nest, phase)
-        if checked:
-            verify(nest)
     return nest
