@@ -10,8 +10,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import TypeVar
 
-from convjit import dsl as dsl
 from convjit.dsl import ast
 from convjit.dsl.format import format as format_ast
 from convjit.emit.llvm import emit
@@ -31,6 +31,9 @@ from convjit.schedule.schedule import Schedule
 from convjit.spec.conv import ConvSpec
 
 
+T = TypeVar("T")
+
+
 @dataclass
 class Compilation:
     """Every form of one convolution on one machine, each made from the one before it when it is first asked for."""
@@ -40,7 +43,7 @@ class Compilation:
     syntax: ast.Conv | None = None
     seconds: dict[str, float] = field(default_factory=dict)
 
-    def timed[T](self, name: str, make: Callable[[], T]) -> T:
+    def timed(self, name: str, make: Callable[[], T]) -> T:
         """The form, and how long its own stage took."""
         start = time.perf_counter()
         made = make()
