@@ -1,0 +1,61 @@
+"""Marks, and golden texts.
+
+`isa("avx512f", …)` skips where the processor lacks a flag of /proc/cpuinfo, `gpu` where no GPU can be used, `sweep` is
+long and runs only when asked for with `-m sweep`. `--update-golden` writes golden texts anew; a missing one fails.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from ctypes.util import find_library
+from pathlib import Path
+
+import pytest
+
+Golden = Callable[[str, str], None]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--update-golden", action="store_true", help="write the golden texts anew")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "isa(*flags): needs these processor flags")
+    config.addinivalue_line("markers", "gpu: needs an NVIDIA GPU")
+    config.addinivalue_line("markers", "sweep: long, runs only with -m sweep")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    wanted = "sweep" in str(config.getoption("-m"))
+    for item in items:
+        missing = [f for mark in item.iter_markers("isa") for f in mark.args if f not in processor_flags()]
+        if missing:
+            item.add_marker(pytest.mark.skip(reason=f"the processor has no {' '.join(missing)}"))
+        if item.get_closest_marker("gpu") and find_library("cuda") is None:
+            item.add_marker(pytest.mark.skip(reason="there is no GPU"))
+        if item.get_closest_marker("sweep") and not wanted:
+            item.add_marker(pytest.mark.skip(reason="runs only with -m sweep"))
+
+
+def processor_flags() -> frozenset[str]:
+    """The flags of /proc/cpuinfo."""
+    path = Path("/proc/cpuinfo")
+    found = re.search(r"^flags\s*:(.*)$", path.read_text() if path.exists() else "", re.MULTILINE)
+    return frozenset(found[1].split() if found else ())
+
+
+@pytest.fixture
+def golden(request: pytest.FixtureRequest) -> Golden:
+    """`golden(name, text)` compares with the file `golden/NAME` beside the test."""
+    folder = Path(str(request.node.path)).parent / "golden"
+
+    def check(name: str, text: str) -> None:
+        path = folder / name
+        if request.config.getoption("--update-golden"):
+            folder.mkdir(exist_ok=True)
+            path.write_text(text.rstrip("\n") + "\n")
+        assert path.exists(), f"no golden text {path}; write it with --update-golden"
+        assert text.rstrip("\n") + "\n" == path.read_text()
+
+    return check
