@@ -57,10 +57,10 @@ def _fused64(a: Array, b: Array, acc: Array) -> Array:
 
 
 def _exactly(x: float, y: float, z: float) -> float:
-    if not (isfinite(x) and isfinite(y)):
+    if not (isfinite(x) and isfinite(y)) or x == 0 or y == 0:
         return x * y + z
-    if not isfinite(z) or x == 0 or y == 0:
-        return x * y * 0 + z if not isfinite(z) else x * y + z
+    if not isfinite(z):
+        return z
     total = Fraction(x) * Fraction(y) + Fraction(z)
     if total == 0:
         return -0.0 if z == 0 and str(z)[0] == "-" and (x < 0) != (y < 0) else 0.0
