@@ -5,14 +5,17 @@ Used where a nest is run or counted. An environment gives every variable a numbe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from math import prod
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from convjit.nest.affine import Affine, Bound, Limit
-from convjit.nest.ir import LANES, UNITS, Guard, If, Let, Load, Loop, MulAdd, Nest, Par, Prefetch, Stmt, Store
+from convjit.nest.ir import Guard, Let, Loop, MulAdd, Nest, Prefetch, Stmt, Store
 from convjit.nest.layout import Layout
 
 Ints = NDArray[np.int64]
@@ -21,9 +24,6 @@ Values = NDArray[Any]
 Env = dict[str, "int | Ints"]
 
 Leaf = Store | MulAdd | Prefetch
-LANE_KINDS = (*LANES, "vec")
-WRITTEN_OUT = ("unroll", *LANE_KINDS)
-"""Loops that do not exist when the kernel runs: their copies share what they read."""
 
 
 def evaluate(affine: Affine, env: Mapping[str, int | Ints]) -> int | Ints:
@@ -39,19 +39,22 @@ def limit_value(limit: Limit, env: Mapping[str, int | Ints]) -> int | Ints:
     return -(-evaluate(limit.affine, env) // limit.divisor) * limit.scale
 
 
-def bound_value(bound: Bound, env: Mapping[str, int | Ints], pick: Callable[..., Any]) -> int | Ints:
-    """The largest (np.maximum) or smallest (np.minimum) of the limits."""
-    value = limit_value(bound[0], env)
-    for limit in bound[1:]:
-        value = pick(value, limit_value(limit, env))
-    return value
+def bound_value(bound: Bound, env: Mapping[str, int | Ints], high: bool) -> int | Ints:
+    """The smallest limit of a high bound, the largest of a low one."""
+    values = [limit_value(limit, env) for limit in bound]
+    arrays = [v for v in values if isinstance(v, np.ndarray)]
+    numbers = [v for v in values if not isinstance(v, np.ndarray)]
+    found: int | Ints = (min if high else max)(numbers) if numbers else arrays.pop()
+    for array in arrays:
+        found = (np.minimum if high else np.maximum)(found, array)
+    return found
 
 
 def loop_range(loop: Loop, env: Env) -> tuple[int | Ints, int | Ints]:
     """First value, and how many there are, at every point."""
-    low = bound_value(loop.low, env, np.maximum)
-    high = bound_value(loop.high, env, np.minimum)
-    return low, np.maximum(-((low - high) // loop.step), 0)
+    low, high = bound_value(loop.low, env, False), bound_value(loop.high, env, True)
+    count = -((low - high) // loop.step)
+    return low, np.maximum(count, 0) if isinstance(count, np.ndarray) else max(count, 0)
 
 
 def holds(guards: Iterable[Guard], env: Env, points: int) -> Bools:
@@ -59,7 +62,7 @@ def holds(guards: Iterable[Guard], env: Env, points: int) -> Bools:
     every = np.ones(points, np.bool_)
     for guard in guards:
         value = evaluate(guard.affine, env)
-        every &= np.logical_and(value >= 0, value < evaluate(guard.size, env))
+        every &= (value >= 0) & (value < evaluate(guard.size, env))
     return every
 
 
@@ -83,77 +86,69 @@ def select(env: Env, keep: Bools | Ints) -> Env:
 
 def length(env: Env) -> int:
     """The number of points."""
-    return next((len(v) for v in env.values() if isinstance(v, np.ndarray)), 1)
+    for value in reversed(env.values()):
+        if isinstance(value, np.ndarray):
+            return len(value)
+    return 1
 
 
 def expand(loop: Loop, env: Env) -> Env:
     """Every point becomes as many points as the loop has values there."""
     points = length(env)
     low, count = loop_range(loop, env)
-    counts = np.broadcast_to(np.asarray(count, np.int64), (points,))
-    lows = np.broadcast_to(np.asarray(low, np.int64), (points,))
+    if not isinstance(low, np.ndarray) and not isinstance(count, np.ndarray):
+        values = low + np.arange(count) * loop.step
+        wide = {n: v.repeat(count) if isinstance(v, np.ndarray) else v for n, v in env.items()}
+        return {**wide, loop.name: np.tile(values, points)}
+    counts, lows = spread(count, points), spread(low, points)
     starts = np.cumsum(counts) - counts
-    from_point = np.repeat(np.arange(points), counts)
+    from_point = np.arange(points).repeat(counts)
     inner = np.arange(len(from_point)) - starts[from_point]
     return {**select(env, from_point), loop.name: lows[from_point] + inner * loop.step}
 
 
-def chain_of(stmt: Stmt) -> tuple[tuple[Loop, ...], tuple[Let, ...], Leaf] | None:
-    """A statement that computes, the loops around it and the digits before it, where there is nothing else."""
+def spread(value: int | Ints, points: int) -> Ints:
+    """An array over the points."""
+    return value if isinstance(value, np.ndarray) else np.full(points, value, np.int64)
+
+
+@dataclass(frozen=True)
+class Chain:
+    """A statement that computes, the loops around it and the digits before it, where there is nothing else.
+
+    `box`: no loop's bounds depend on another's variable.
+    """
+
+    loops: tuple[Loop, ...]
+    lets: tuple[Let, ...]
+    leaf: Leaf
+    box: bool
+
+
+def chain_of(stmt: Stmt) -> Chain | None:
+    """The chain that a statement is, if it is one."""
     loops: list[Loop] = []
     body: tuple[Stmt, ...] = (stmt,)
     while len(body) == 1 and isinstance(body[0], Loop):
         loops.append(body[0])
         body = body[0].body
     lets = tuple(s for s in body[:-1] if isinstance(s, Let))
-    if len(lets) != len(body) - 1 or not isinstance(body[-1], (Store, MulAdd, Prefetch)):
+    if not body or len(lets) != len(body) - 1 or not isinstance(body[-1], (Store, MulAdd, Prefetch)):
         return None
-    return tuple(loops), lets, body[-1]
+    named = {l.name for l in loops}
+    mentioned = {n for l in loops for limit in l.low + l.high for n in limit.affine.names()}
+    return Chain(tuple(loops), lets, body[-1], not named & mentioned)
 
 
-def group_start(loops: tuple[Loop, ...]) -> int:
-    """Where the innermost run of written out loops begins; loops that units run may stand among them."""
-    place = len(loops)
-    while place and loops[place - 1].kind in (*WRITTEN_OUT, *UNITS):
-        place -= 1
-    return place
-
-
-def distinct(columns: Iterable[int | Ints], points: int) -> int:
-    """How many different rows there are."""
-    key = np.zeros(points, np.int64)
-    for column in columns:
-        if isinstance(column, np.ndarray) and points:
-            low = int(column.min())
-            key = key * (int(column.max()) - low + 1) + (column - low)
-    return len(np.unique(key))
-
-
-def accesses(stmt: Leaf) -> Iterator[tuple[Load, str, tuple[Guard, ...]]]:
-    """What a statement reads and writes: the access, load or store, and the guards under which it happens."""
-    if isinstance(stmt, Prefetch):
-        return
-    yield from ((l, "load", guards) for l, guards in reads(stmt))
-    executed = stmt.when + taps(stmt)
-    if isinstance(stmt, MulAdd):
-        yield stmt.target, "load", executed
-    yield stmt.target, "store", executed
-
-
-def taps(stmt: Store | MulAdd) -> tuple[Guard, ...]:
-    """The guards of operands whose outside is 0: a tap without them is left out."""
-    if isinstance(stmt, Store):
-        return ()
-    operands = [e for e in (stmt.a, stmt.b) if isinstance(e, Load) and e.fill == 0]
-    return tuple(g for e in operands for g in e.inside)
-
-
-def reads(stmt: Store | MulAdd) -> Iterator[tuple[Load, tuple[Guard, ...]]]:
-    """The loads of a statement with the guards under which they happen."""
-    from_exprs = (stmt.value,) if isinstance(stmt, Store) else (stmt.a, stmt.b)
-    for e in from_exprs:
-        for load in loads_of(e):
-            yield load, stmt.when + taps(stmt) + load.inside
+@lru_cache(4096)
+def grid(ranges: tuple[tuple[int, int, int], ...], entry: int) -> tuple[Ints, ...]:
+    """All points of loops with these (first, count, step), an array for each; then the number of the values of the
+    first `entry` of them."""
+    counts = [count for _, count, _ in ranges]
+    index = np.indices(counts).reshape(len(counts), prod(counts))
+    inner = prod(counts[entry:])
+    values = [first + i * step for (first, _, step), i in zip(ranges, index, strict=True)]
+    return (*values, np.arange(prod(counts)) // max(inner, 1))
 
 
 def concrete(layout: Layout, sizes: Mapping[str, int]) -> Layout:
