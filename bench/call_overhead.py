@@ -19,7 +19,7 @@ import numpy as np
 
 sys.path[:0] = [str(Path(__file__).parents[1])]
 
-from tests.runtime import kernels  # noqa: E402
+from tests.runtime import kernels
 
 ROUNDS, CALLS = 15, 20_000
 
@@ -69,9 +69,11 @@ def main() -> None:
     except ImportError:
         pass
     results = interleaved(lines)
+    unit = results["np.add(a, b, out=c)"]
     for name, nanoseconds in results.items():
-        print(f"{name:32} {nanoseconds:9.0f} ns  {nanoseconds / results['np.add(a, b, out=c)']:6.2f} x np.add")
-    print(f"{'fork and join, hot':32} {(results['bound(x, out=y), 2 threads'] - results['bound(x, out=y)']) / 1e3:9.2f} us")
+        print(f"{name:32} {nanoseconds:9.0f} ns  {nanoseconds / unit:6.2f} x np.add")
+    hot = results["bound(x, out=y), 2 threads"] - results["bound(x, out=y)"]
+    print(f"{'fork and join, hot':32} {hot / 1e3:9.2f} us")
     for seconds in (1e-4, 5e-3):
         cold = after_sleep(lambda: shared(x, out=y), seconds) - after_sleep(lambda: bound(x, out=y), seconds)
         print(f"{f'fork and join, {seconds * 1e3:g} ms idle':32} {cold:9.2f} us")

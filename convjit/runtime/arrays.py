@@ -18,7 +18,15 @@ from convjit import dtypes
 
 _NAMES = {t.numpy: t.name for t in dtypes.TYPES.values()}
 _CPU, _CUDA_HOST = 1, 3
-_DEVICES = {2: "cuda", 4: "opencl", 7: "vulkan", 8: "metal", 10: "rocm", 13: "cuda managed memory", 14: "oneapi"}
+_DEVICES = {
+    2: "cuda",
+    4: "opencl",
+    7: "vulkan",
+    8: "metal",
+    10: "rocm",
+    13: "cuda managed memory",
+    14: "oneapi",
+}
 
 
 class View(NamedTuple):
@@ -85,7 +93,9 @@ def _of_torch(torch: Any, tensor: Any, name: str) -> View:
             f"{name} requires a gradient, and convjit computes none: pass {name}.detach(), or call under torch.no_grad()."
         )
     if tensor.is_conj() or tensor.is_neg():
-        raise ValueError(f"{name} is a lazily conjugated or negated tensor; pass {name}.resolve_conj().resolve_neg().")
+        raise ValueError(
+            f"{name} is a lazily conjugated or negated tensor; pass {name}.resolve_conj().resolve_neg()."
+        )
     item = tensor.element_size()
     return View(
         address=tensor.data_ptr(),

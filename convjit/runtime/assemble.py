@@ -121,15 +121,22 @@ def _machine(target: CodeTarget) -> llvm.TargetMachine:
 def _module(text: str, target: CodeTarget) -> Iterator[tuple[llvm.ModuleRef, llvm.TargetMachine]]:
     """The parsed and verified module, in a context of its own: nothing of it stays behind."""
     refuse_deadly(text, target)
-    context = llvm.create_context()
-    machine = _machine(target)
+    with llvm.create_context() as context, _parsed(text, context) as module, _machine(target) as machine:
+        module.triple, module.data_layout = _triple(), str(machine.target_data)
+        yield module, machine
+
+
+def _parsed(text: str, context: llvm.ContextRef) -> llvm.ModuleRef:
     try:
         module = llvm.parse_assembly(text, context)
-        module.verify()
     except RuntimeError as error:
         raise _refused(str(error), text) from None
-    module.triple, module.data_layout = _triple(), str(machine.target_data)
-    yield module, machine
+    try:
+        module.verify()
+    except RuntimeError as error:
+        module.close()  # before its context is
+        raise _refused(str(error), text) from None
+    return module
 
 
 @contextmanager
@@ -151,7 +158,9 @@ def _without_lsr() -> Iterator[None]:
             llvm.set_option("convjit", "-disable-lsr=false")
 
 
-_INLINE_ASM = re.compile(r'^\s*module asm\b|\basm\s+(?:sideeffect|alignstack|inteldialect|unwind|")', re.MULTILINE)
+_INLINE_ASM = re.compile(
+    r'^\s*module asm\b|\basm\s+(?:sideeffect|alignstack|inteldialect|unwind|")', re.MULTILINE
+)
 _SUBTARGET = re.compile(r'"target-(?:cpu|features)"')
 _MACHINE_INTRINSIC = re.compile(r"@llvm\.((?:x86|nvvm|aarch64|arm|amdgcn|ppc|wasm|riscv)\.[\w.]+)")
 _NEEDS: tuple[tuple[str, tuple[frozenset[str], ...]], ...] = tuple(

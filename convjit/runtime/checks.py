@@ -33,7 +33,9 @@ def arrange(
             raise TypeError(f"{signature} got '{name}' twice, by position and by name.")
         if name not in names:
             hint = "".join(f" {text}" for text in did_you_mean(name, names))
-            raise TypeError(f"{signature} has no array '{name}'; it takes {', '.join(names) or 'none'}.{hint}")
+            raise TypeError(
+                f"{signature} has no array '{name}'; it takes {', '.join(names) or 'none'}.{hint}"
+            )
         given[name] = array
     missing = [name for name in names if name not in given]
     if missing and not partial:
@@ -59,7 +61,9 @@ def check_array(view: View, array: Array, name: str, sizes: dict[str, int], axes
             f"{_make_dense(view, name)}"
         )
     if view.address % view.item_bytes:
-        raise ValueError(f"{name} starts at an address that is not a multiple of {view.item_bytes}; pass {name}.copy().")
+        raise ValueError(
+            f"{name} starts at an address that is not a multiple of {view.item_bytes}; pass {name}.copy()."
+        )
     for extent, value in zip(array.shape, view.shape, strict=True):
         if isinstance(extent, str):
             sizes[extent] = value
@@ -75,7 +79,10 @@ def _shape_fits(shape: tuple[int, ...], expected: tuple[Extent, ...], sizes: Map
     if len(shape) != len(expected):
         return False
     local = dict(sizes)
-    return all(n == (e if isinstance(e, int) else local.setdefault(e, n)) for n, e in zip(shape, expected, strict=True))
+    return all(
+        n == (e if isinstance(e, int) else local.setdefault(e, n))
+        for n, e in zip(shape, expected, strict=True)
+    )
 
 
 def _cast(view: View, array: Array, name: str) -> str:

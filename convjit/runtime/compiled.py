@@ -154,7 +154,9 @@ class BoundConv(_Call):
 def check_threads(count: int) -> int:
     """The count, where it is one. `ConvError` where not."""
     if not isinstance(count, int) or isinstance(count, bool) or not 1 <= count <= MAX_THREADS:
-        raise ConvError.of(f"The number of threads is {count!r}; it must be a whole number from 1 to {MAX_THREADS}.")
+        raise ConvError.of(
+            f"The number of threads is {count!r}; it must be a whole number from 1 to {MAX_THREADS}."
+        )
     return count
 
 
@@ -187,7 +189,9 @@ def _early_steps(plan: Plan, bound: Mapping[str, Region], sizes: Mapping[str, in
         late_writes = {n for step in plan.steps if step not in steps for n in step.writes}
         ready = (set(bound) | temporaries) - late_writes
         open_sizes = {s.name for s in plan.program.sizes} - set(sizes)
-        kept = tuple(s for s in steps if set(s.arrays) <= ready and not open_sizes.intersection(_sizes(s, plan)))
+        kept = tuple(
+            s for s in steps if set(s.arrays) <= ready and not open_sizes.intersection(_sizes(s, plan))
+        )
         if kept == steps:
             return steps
         steps = kept
@@ -196,7 +200,9 @@ def _early_steps(plan: Plan, bound: Mapping[str, Region], sizes: Mapping[str, in
 def _sizes(step: Step, plan: Plan) -> set[str]:
     """Open sizes that a step needs: its own, those of its grid, and those of the temporaries that it touches."""
     grid = {axis.extent for axis in step.threads if isinstance(axis.extent, str)}
-    shapes = {n for a in plan.program.temporaries if a.name in step.arrays for n in a.shape if isinstance(n, str)}
+    shapes = {
+        n for a in plan.program.temporaries if a.name in step.arrays for n in a.shape if isinstance(n, str)
+    }
     return set(step.sizes) | grid | shapes
 
 

@@ -14,8 +14,33 @@ TARGET = CodeTarget("x86-64")
 _PARTS = (pool.POOL, grid.STEP, execute.EXECUTE, argument.CHECK, argument.ARGS, relation.RELATE, call.CALL)
 TEXT = layout.expand("".join(_PARTS))
 
-_PYTHON = ["PyObject_GetBuffer", "PyBuffer_Release", "PyErr_Clear", "PyErr_NoMemory", "PyTuple_GetItem", "PyTuple_Size", "PyTuple_New", "PyTuple_SetItem", "PyLong_FromSsize_t", "PyObject_Vectorcall", "PyEval_SaveThread", "PyEval_RestoreThread", "Py_IncRef", "Py_DecRef"]
-_SYSTEM = ["pthread_create", "pthread_detach", "pthread_sigmask", "syscall", "sched_yield", "aligned_alloc", "free", "memcpy", "memset"]
+_PYTHON = [
+    "PyObject_GetBuffer",
+    "PyBuffer_Release",
+    "PyErr_Clear",
+    "PyErr_NoMemory",
+    "PyTuple_GetItem",
+    "PyTuple_Size",
+    "PyTuple_New",
+    "PyTuple_SetItem",
+    "PyLong_FromSsize_t",
+    "PyObject_Vectorcall",
+    "PyEval_SaveThread",
+    "PyEval_RestoreThread",
+    "Py_IncRef",
+    "Py_DecRef",
+]
+_SYSTEM = [
+    "pthread_create",
+    "pthread_detach",
+    "pthread_sigmask",
+    "syscall",
+    "sched_yield",
+    "aligned_alloc",
+    "free",
+    "memcpy",
+    "memset",
+]
 _EXPORTS = ("convjit.call", "convjit.execute", "convjit.step", "convjit.after_fork", "convjit.workers")
 
 

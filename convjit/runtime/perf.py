@@ -17,7 +17,7 @@ def functions(image: bytes) -> dict[str, int]:
 
     Section and symbol layouts: System V ABI, "Object Files".
     """
-    table, = struct.unpack_from("<Q", image, 0x28)
+    (table,) = struct.unpack_from("<Q", image, 0x28)
     entry_bytes, count = struct.unpack_from("<HH", image, 0x3A)
     sections = [struct.unpack_from("<IIQQQQIIQQ", image, table + i * entry_bytes) for i in range(count)]
     found = {}

@@ -75,6 +75,49 @@ done:
 """y[i, j] += 1 over two thread axes: shows whether every value is given exactly once."""
 
 
+FIRST = """
+define void @first(ptr %y, i64 %begin, i64 %end) {
+  %p = getelementptr i32, ptr %y, i64 %begin
+  %old = load i32, ptr %p
+  %new = add i32 %old, 1
+  store i32 %new, ptr %p
+  ret void
+}
+"""
+"""y[begin] += 1: shows where chunks begin."""
+
+WAIT = """
+declare void @llvm.x86.sse2.pause()
+define void @wait(ptr %x, ptr %y) {
+entry:
+  br label %look
+look:
+  %n = phi i64 [ 0, %entry ], [ %n.next, %again ]
+  %v = load atomic i32, ptr %x acquire, align 4
+  %set = icmp ne i32 %v, 0
+  br i1 %set, label %done, label %again
+again:
+  call void @llvm.x86.sse2.pause()
+  %n.next = add i64 %n, 1
+  %tired = icmp ugt i64 %n.next, 50000000
+  br i1 %tired, label %done, label %look
+done:
+  store i32 %v, ptr %y
+  ret void
+}
+"""
+"""y[0] = x[0], once another thread has set it (or, after seconds, 0)."""
+
+COPY = """
+define void @copy(ptr %x, ptr %y) {
+  %v = load i16, ptr %x
+  store i16 %v, ptr %y
+  ret void
+}
+"""
+"""y[0] = x[0], 16 bits of any type."""
+
+
 def library(text: str, program: Program) -> Library:
     """The program's code in this process."""
     return load(assemble(with_tasks(text, program), TARGET), task_symbols(program))
@@ -133,3 +176,32 @@ def opened(threads: int = 1) -> CompiledConv:
 def grid(rows: int, columns: int, threads: int, step_r: int = 1, step_c: int = 1) -> CompiledConv:
     program = grid_program(rows, columns, step_r, step_c)
     return CompiledConv(program, library(GRID, program), threads=threads)
+
+
+def first(extent: int, step: int, threads: int) -> CompiledConv:
+    axes = (ThreadAxis("n", extent, step),)
+    program = Program(
+        "first", (), Array("y", "i32", (extent,)), (), (Step("first", ("y",), ("y",), (), axes),)
+    )
+    return CompiledConv(program, library(FIRST, program), threads=threads)
+
+
+def wait() -> CompiledConv:
+    inputs = (Array("x", "i32", (1,)),)
+    program = Program("wait", inputs, Array("y", "i32", (1,)), (), (Step("wait", ("x", "y"), ("y",)),))
+    return CompiledConv(program, library(WAIT, program), threads=1)
+
+
+def copy16(dtype: str) -> CompiledConv:
+    inputs = (Array("x", dtype, (1,)),)
+    program = Program("copy", inputs, Array("y", dtype, (1,)), (), (Step("copy", ("x", "y"), ("y",)),))
+    return CompiledConv(program, library(COPY, program), threads=1)
+
+
+def greedy() -> CompiledConv:
+    """A kernel whose temporary fits into no memory."""
+    step = Step("scale", ("x", "w", "y"), ("y",), threads=(ThreadAxis("n", 8, 1),))
+    inputs = (Array("x", "f32", (1, 8)), Array("w", "f32", (1,)))
+    huge = (Array("t", "f32", (2**50, 2**50)),)
+    program = Program("greedy", inputs, Array("y", "f32", (1, 8)), huge, (step,))
+    return CompiledConv(program, library(SCALE, program), threads=1)
