@@ -11,6 +11,7 @@ from pathlib import Path
 import llvmlite.binding as llvm
 
 from convjit.errors import Unavailable
+from convjit.machine.machine import Machine
 from convjit.runtime.assemble import CodeTarget
 
 SYSTEM = Path("/")
@@ -20,11 +21,16 @@ _STATEFUL = ("avx", "fma", "f16c", "amx")
 
 @dataclass(frozen=True)
 class Host:
-    """The processor of this machine. Cache sizes in bytes per core (`l3`: shared), 0 where unknown."""
+    """The processor of this machine.
+
+    `features` are LLVM's names of what may be used, `flags` Linux's. Cache sizes in bytes per core (`l3`: shared), 0
+    where unknown.
+    """
 
     name: str
     cpu: str
     features: frozenset[str]
+    flags: frozenset[str]
     cores: int
     threads: int
     l1: int
@@ -38,8 +44,8 @@ class Host:
         return CodeTarget(self.cpu, ",".join(f"+{name}" for name in sorted(self.features)))
 
     def runs(self, required: Iterable[str]) -> bool:
-        """Whether all these features (LLVM's names) are there."""
-        return self.features.issuperset(required)
+        """Whether all these features are there, by either name."""
+        return not missing(required, self)
 
 
 @lru_cache(maxsize=1)
@@ -55,10 +61,12 @@ def read(root: Path) -> Host:
     claimed = frozenset(name for name, on in llvm.get_host_cpu_features().items() if on)
     cores = {(b.get("physical id", "0"), b.get("core id", str(i))) for i, b in enumerate(blocks)}
     caches = _caches(root)
+    flags = first.get("flags", "").split()
     return Host(
         name=first.get("model name", "unknown processor"),
         cpu=str(llvm.get_host_cpu_name()),
-        features=_usable(claimed, first.get("flags", "").split()),
+        features=_usable(claimed, flags),
+        flags=frozenset(flags),
         cores=len(cores) or os.cpu_count() or 1,
         threads=len(blocks) or os.cpu_count() or 1,
         l1=caches.get(1, 0),
@@ -84,10 +92,16 @@ def best(targets: Mapping[str, tuple[str, ...]], machine: Host | None = None) ->
     return fitting[-1]
 
 
+def best_target(machines: Mapping[str, Machine], machine: Host | None = None) -> str:
+    """The best of the CPU's targets that the machine runs."""
+    return best({name: m.required for name, m in machines.items() if m.kind == "cpu"}, machine)
+
+
 def missing(required: Iterable[str], machine: Host | None = None) -> tuple[str, ...]:
     """The features of a target that the machine lacks, in order."""
     machine = machine or host()
-    return tuple(name for name in required if name not in machine.features)
+    there = {_plain(name) for name in machine.features | machine.flags}
+    return tuple(name for name in required if _plain(name) not in there)
 
 
 def _usable(claimed: frozenset[str], listed: list[str]) -> frozenset[str]:

@@ -10,6 +10,7 @@ import threading
 import llvmlite.binding as llvm
 import pytest
 
+from convjit import machine as machines
 from convjit.errors import InternalError
 from convjit.runtime.assemble import CodeTarget, assemble, assembly, load, refuse_deadly
 from tests.runtime import kernels
@@ -136,6 +137,14 @@ def test_a_256_bit_dot_product_needs_either_vnni() -> None:
     wide = "declare <16 x i32> @llvm.x86.avx512.vpdpbusd.512(<16 x i32>, <64 x i8>, <64 x i8>)"
     with pytest.raises(InternalError, match=r"vpdpbusd\.512"):
         refuse_deadly(wide, CodeTarget("alderlake", "+avx2,+avxvnni"))
+
+
+@pytest.mark.parametrize("name", [m.name for m in machines.MACHINES.values() if m.kind == "cpu"])
+def test_every_machines_own_intrinsics_are_allowed(name: str) -> None:
+    machine = machines.get(name)
+    target = CodeTarget(machine.llvm_cpu, machine.llvm_features)
+    for row in machine.rows:
+        refuse_deadly("\n".join((*row.declare, row.code)), target)
 
 
 DEADLY = """

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from convjit import machine as machines
 from convjit.errors import Unavailable
 from convjit.runtime import detect
 from convjit.runtime.assemble import assemble
@@ -119,3 +120,13 @@ def test_what_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         "error: This processor, unknown processor, runs none of the targets cpu:avx512.\n"
         "  hint: `convjit targets` shows what each of them needs."
     )
+
+
+def test_the_named_targets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    claim(monkeypatch, "sse2")
+    plain = detect.read(tmp_path)
+    assert detect.best_target(machines.MACHINES, plain) == "cpu:scalar"
+    flags = " ".join(("sse2", *machines.get("cpu:avx512_bf16").required))
+    newest = machine(tmp_path, {"proc/cpuinfo": f"flags : {flags}\n"})
+    assert detect.best_target(machines.MACHINES, newest) == "cpu:avx512_bf16"
+    assert detect.best_target(machines.MACHINES).startswith("cpu:")
