@@ -144,7 +144,7 @@ def test_every_machines_own_intrinsics_are_allowed(name: str) -> None:
     machine = machines.get(name)
     target = CodeTarget(machine.llvm_cpu, machine.llvm_features)
     for row in machine.rows:
-        refuse_deadly("\n".join((*row.declare, row.code)), target)
+        refuse_deadly("\n".join((*row.declare, *row.code)), target)
 
 
 DEADLY = """
