@@ -6,6 +6,7 @@ kernel it stands in.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from math import gcd
 
 from convjit.dtypes import bits
@@ -18,7 +19,7 @@ from convjit.kernel.variables import ALWAYS, Variables, Where, where
 from convjit.kernel.wide import Wide
 from convjit.machine.machine import Machine
 from convjit.nest import ir
-from convjit.nest.affine import Range, high_range, low_range, number
+from convjit.nest.affine import Affine, high_range, low_range
 from convjit.nest.guards import skips
 from convjit.nest.ir import Expr, Let, Load, Loop, MulAdd, Nest, Number, Par, Prefetch, Stmt, Store, Sync
 from convjit.nest.visit import loads, typed, works, written
@@ -29,6 +30,15 @@ Register = tuple[str, tuple[int, ...]]
 def lower(nest: Nest, machine: Machine) -> Kernel:
     """The kernel of a nest. Raises InternalError where a statement has no realisation."""
     return Lowering(nest, machine).kernel()
+
+
+@dataclass(frozen=True)
+class RingSlot:
+    """A slot carried by a loop: (turn, length of the ring), its value in the loop, its first value."""
+
+    key: tuple[Affine, int]
+    name: str
+    start: int
 
 
 class Lowering:
@@ -156,14 +166,16 @@ class Lowering:
         v.ranges[loop.name] = (lows[0], max(lows[0], highs[1] - 1))
         first = lows[0] if lows[0] == lows[1] else None
         v.grain[loop.name] = gcd(loop.step, first) if first is not None else start_grain(v, loop)
+        slots = self.ring_slots(loop, low)
         inside = [b.fresh() for _ in carried]
         self.registers.update(zip(carried, inside, strict=True))
         self.block(loop.body)
         after = [self.registers[k] for k in carried]
+        handed = tuple(self.next_slot(s) for s in slots)
         body = b.end(outer)
         del v.ranges[loop.name]
         results = [b.fresh() for _ in carried]
-        handed = tuple(
+        handed += tuple(
             Carried(name, self.shapes[k[0]], s, a, r)
             for k, name, s, a, r in zip(carried, inside, start, after, results, strict=True)
         )
@@ -172,6 +184,31 @@ class Lowering:
             del self.registers[key]
         self.registers.update(zip(carried, results, strict=True))
         b.forget(written(loop.body))
+
+    def ring_slots(self, loop: Loop, low: Operand) -> list[RingSlot]:
+        """The ring slots that move with the loop: they go along, since a division in each turn costs more than work."""
+        found: dict[tuple[Affine, int], None] = {}
+        for stmt, _ in works(loop.body):
+            for load in (*loads(stmt), stmt.target):
+                if load.slot is not None and load.slot.coefficient(loop.name) == 1 and loop.step == 1:
+                    found[load.slot, self.buffers[load.buffer].ring] = None
+        made = []
+        for turn, ring in found:
+            start = turn.substitute({loop.name: 0}) + (low if isinstance(low, int) else 0)
+            if not isinstance(low, int) or start.terms:
+                continue
+            slot = RingSlot((turn, ring), self.b.fresh(), start.const % ring)
+            self.v.slots[slot.key] = slot.name
+            made.append(slot)
+        return made
+
+    def next_slot(self, slot: RingSlot) -> Carried:
+        """One further, at the end back to the first."""
+        b = self.b
+        last = b.op("eq", "i1", slot.name, slot.key[1] - 1, type=b.index)
+        following = b.op("select", b.index, last, 0, b.op("add", b.index, slot.name, 1))
+        del self.v.slots[slot.key]
+        return Carried(slot.name, b.index, slot.start, following, b.fresh())
 
     def branch(self, condition: str, write: Callable[[], None]) -> None:
         """What `write` writes happens where the condition holds; registers keep their value elsewhere."""

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from convjit.nest.ir import OpenSize
+
 Extent = int | str
 """A size: a number, or the name of an open size such as "H" or "OH"."""
 
@@ -19,20 +21,6 @@ class Array:
     name: str
     dtype: str
     shape: tuple[Extent, ...]
-
-
-@dataclass(frozen=True)
-class OpenSize:
-    """A size known only at the call.
-
-    With `source` empty it is read off an argument's shape (and must agree wherever it appears);
-    otherwise it is `(source + add) // divisor + 1`, the output size that follows from an input size.
-    """
-
-    name: str
-    source: str = ""
-    add: int = 0
-    divisor: int = 1
 
 
 @dataclass(frozen=True)

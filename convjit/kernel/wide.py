@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from convjit.dtypes import bits
 from convjit.errors import InternalError
 from convjit.kernel.ir import Operand, vector
-from convjit.kernel.variables import Where, where
+from convjit.kernel.variables import where
 from convjit.nest.affine import high_range
 from convjit.nest.ir import Guard, Load, Loop, Number, Store
 from convjit.nest.visit import loads

@@ -43,6 +43,10 @@ class Context:
         every = enumerate(self.parts.items)
         return [p for i, p in every if isinstance(p, Plan) and (i > place or p.kind in THREAD_UNITS)]
 
+    def right(self, place: int) -> list[Plan]:
+        """The loops to the right of an item."""
+        return [p for p in self.parts.items[place + 1 :] if isinstance(p, Plan)]
+
     def outer(self, place: int) -> list[Plan]:
         """The loops to the left of an item."""
         return [p for p in self.parts.items[:place] if isinstance(p, Plan)]

@@ -35,7 +35,7 @@ def nests(spec: ConvSpec, schedule: Schedule, machine: Machine) -> tuple[tuple[N
         check_packs(base, phase)
         lanes = machine.lanes(bits(base.buffer(base.w).dtype))
         found += [(pack_nest(base, pack, lanes), phase) for pack in phase.packs]
-        found.append((build(base, phase, machine), phase))
+        found += [(nest, phase) for nest in build(base, phase, machine)]
     return tuple(found)
 
 
@@ -48,8 +48,12 @@ def check_packs(base: Domain, phase: Phase) -> None:
         raise ConvError.of(f"'{base.w}' is packed twice.", phase.packs[1].span)
 
 
-def build(domain: Domain, phase: Phase, machine: Machine) -> Nest:
-    """The nest of one phase. Raises ConvError where a token cannot be realised."""
+def build(domain: Domain, phase: Phase, machine: Machine) -> tuple[Nest, ...]:
+    """The nests of one phase. Raises ConvError where a token cannot be realised.
+
+    An output that is visited again is cleared before and finished after: on a CPU each worker does so for its part, in
+    the same nest; on a GPU, where blocks cannot wait for each other, in nests of their own.
+    """
     gpu = machine.kind == "cuda"
     packed, domain = pack_weights(domain, phase)
     fused = phase.fuses[0].axes if phase.fuses else ()
@@ -59,8 +63,14 @@ def build(domain: Domain, phase: Phase, machine: Machine) -> Nest:
     c.now = {t: access(c, t, packed) for t in (domain.x, domain.w, domain.y)}
     body = assemble(c)
     workers = tuple(WorkerAxis(p.axis, domain.size(p.axis), p.step) for p in parts.plans() if p.kind == "worker")
-    body = (*before(c), *body, *after(c))
-    return Nest(domain.name, tuple(c.buffers), body, domain.sizes, workers)
+    parts_of = [("zero", before(c)), ("", body), ("finish", after(c))]
+    if not gpu:
+        parts_of = [("", tuple(stmt for _, part in parts_of for stmt in part))]
+    return tuple(
+        Nest(f"{domain.name}.{word}" if word else domain.name, tuple(c.buffers), part, domain.sizes, workers)
+        for word, part in parts_of
+        if part
+    )
 
 
 def fused_sizes(domain: Domain, phase: Phase) -> dict[str, Affine]:

@@ -34,7 +34,7 @@ def register_stage(c: Context, place: int) -> RegisterStage:
     item = c.parts.items[place]
     assert isinstance(item, Stage)
     tensor = item.tensor
-    inner = [p for p in c.inner(place) if c.uses(tensor, p.axis) or (p.kind == "simd")]
+    inner = [p for p in c.right(place) if c.uses(tensor, p.axis) or (p.kind == "simd")]
     refuse_rolled(c, item, inner)
     plans = [unskewed(c, p) for p in inner]
     index = tuple(c.parts.skewed.get(p.name, var(p.name)) for p in inner)

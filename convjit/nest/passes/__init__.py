@@ -6,7 +6,10 @@
 from collections.abc import Callable
 
 from convjit.nest.ir import Nest
+from convjit.nest.passes.bind_units import bind_units
+from convjit.nest.passes.decide_guards import decide_guards
 from convjit.nest.passes.peel_borders import peel_borders
+from convjit.nest.passes.pipeline import pipeline
 from convjit.nest.passes.prefetch import prefetch
 from convjit.schedule.schedule import Phase
 
@@ -16,6 +19,11 @@ PASSES: dict[str, tuple[tuple[str, Pass], ...]] = {
     "cpu": (
         ("peel_borders", lambda nest, phase: peel_borders(nest)),
         ("prefetch", prefetch),  # after peeling: every body asks for its own weights
+    ),
+    "cuda": (
+        ("decide_guards", lambda nest, phase: decide_guards(nest)),  # before: the threads' loops have ranges
+        ("bind_units", bind_units),
+        ("pipeline", lambda nest, phase: pipeline(nest)),  # after: copies are regions on the spine
     ),
 }
 

@@ -77,10 +77,11 @@ def own_part(loop: Loop) -> tuple[Bound, Bound]:
 
 
 class Peeler:
-    """The walk. `cut`: loops may be split where verdicts change. `types` are the buffers' types."""
+    """The walk. `cut`: loops may be split where verdicts change; `clip`: their bounds may be tightened. `types` are
+    the buffers' types."""
 
-    def __init__(self, types: Mapping[str, str], cut: bool) -> None:
-        self.types, self.cut = types, cut
+    def __init__(self, types: Mapping[str, str], cut: bool, clip: bool = True) -> None:
+        self.types, self.cut, self.clip = types, cut, clip
 
     def block(self, body: tuple[Stmt, ...], ranges: Ranges) -> tuple[Stmt, ...]:
         """A list of statements under these ranges."""
@@ -101,7 +102,7 @@ class Peeler:
         loop = replace(
             loop, low=tuple(l for l in loop.low if l not in own[0]), high=tuple(h for h in loop.high if h not in own[1])
         )
-        if loop.kind == "serial":
+        if loop.kind == "serial" and self.clip:
             loop = clip(loop, ranges)
         loop = replace(loop, low=tighten(loop.low, True, ranges), high=tighten(loop.high, False, ranges))
         points = fixed(loop)

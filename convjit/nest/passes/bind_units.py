@@ -1,0 +1,222 @@
+"""Loops that a GPU's blocks and threads run become digits of their numbers; what waits stays outside.
+
+    block p.0 { block oc.0 { for c.0 { barrier; copies; barrier; warp p.1 { lane p.3 { unroll p.2 { … } } } } } }
+
+    let p.0, oc.0 = digits(block)
+    for c.0 { barrier; par { copies }; barrier; par warp: p.1; lane: p.3 { unroll p.2 { … } } }
+
+Threads exist only inside a `Par`, and no `Par` holds anything that waits: the spine of barriers is the same for all
+threads by construction. Registers lose the dimensions that are threads: each thread has its own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from math import prod
+
+from convjit.errors import ConvError, InternalError
+from convjit.nest.affine import Affine, high_range, number, var
+from convjit.nest.guards import Guard
+from convjit.nest.ir import (
+    NESTED,
+    UNITS,
+    Buffer,
+    Expr,
+    Grid,
+    Let,
+    Load,
+    Loop,
+    MulAdd,
+    Nest,
+    Par,
+    Prefetch,
+    Stmt,
+    Store,
+    Sync,
+)
+from convjit.nest.visit import map_loads
+from convjit.schedule.schedule import Phase
+
+WIDTH = {"group": 128, "warp": 32}
+"""Threads of one unit."""
+
+
+def bind_units(nest: Nest, phase: Phase) -> Nest:
+    """The nest over blocks and threads."""
+    blocks, body = block_loops(nest.body)
+    units = {l.name: l for l in unit_loops(body)}
+    threads = count_threads(list(units.values()), phase)
+    names = {b.name: keep_dims(b, units) for b in nest.buffers}
+    idle, counts = idle_guard(list(units.values()), blocks, threads)
+    body = bind(body, Binder(names, idle))
+    if blocks:
+        body = (digits(blocks, "block"), *body)
+    buffers = tuple(replace(b, dims=tuple(d for d in b.dims if d not in units)) if b.level == "registers" else b for b in nest.buffers)
+    grid = Grid(counts, threads, phase.option("min_blocks"))
+    return replace(nest, buffers=buffers, body=body, grid=grid)
+
+
+def keep_dims(buffer: Buffer, units: dict[str, Loop]) -> tuple[int, ...] | None:
+    """Which dimensions of a register buffer stay; None: all."""
+    if buffer.level != "registers" or not any(d in units for d in buffer.dims):
+        return None
+    return tuple(i for i, d in enumerate(buffer.dims) if d not in units)
+
+
+def block_loops(body: tuple[Stmt, ...]) -> tuple[list[Loop], tuple[Stmt, ...]]:
+    """The blocks' loops, outermost, and what stands in them."""
+    found: list[Loop] = []
+    while len(body) == 1 and isinstance(loop := body[0], Loop) and loop.kind == "block":
+        found.append(loop)
+        body = loop.body
+    if any(l.kind == "block" for l in unit_loops(body)):
+        raise ConvError.of("The loops of blocks must stand outermost, before every other loop and stage.")
+    return found, body
+
+
+def unit_loops(body: tuple[Stmt, ...]) -> list[Loop]:
+    """The loops that blocks or threads run, in the order of the text."""
+    found: list[Loop] = []
+    for stmt in body:
+        if isinstance(stmt, NESTED):
+            found += [stmt] if isinstance(stmt, Loop) and stmt.kind in UNITS else []
+            found += unit_loops(stmt.body)
+    return list({l.name: l for l in found}.values())
+
+
+def count(loop: Loop) -> int:
+    """Turns of a loop; a thread's cannot depend on anything."""
+    high = high_range(loop.high, {})
+    if high[0] != high[1]:
+        raise InternalError(f"threads run {loop.name}, whose size is not known")
+    return -(-high[0] // loop.step)
+
+
+def count_threads(units: list[Loop], phase: Phase) -> int:
+    """Threads of a block."""
+    if any(l.kind == "global" for l in units):
+        return phase.option("threads", 256)
+    own = [l for l in units if "~" not in l.name]
+    threads = 1
+    for unit, width in (*WIDTH.items(), ("thread", 1)):
+        counts = [count(l) for l in own if l.kind == unit]
+        threads *= prod(counts) * (width if counts else 1)
+    if threads == 1 and any(l.kind == "lane" for l in own):
+        threads = 32
+    lanes = prod(count(l) for l in own if l.kind == "lane")
+    if any(l.kind == "lane" for l in own) and lanes != 32:
+        raise ConvError.of(f"The loops of lanes make {lanes}; a warp has 32.")
+    return threads
+
+
+def idle_guard(units: list[Loop], blocks: list[Loop], threads: int) -> tuple[tuple[Guard, ...], tuple[Affine, ...]]:
+    """The guard of threads past the end of a grid of global threads, and the counts of blocks."""
+    work = [l for l in units if l.kind == "global" and "~" not in l.name]
+    if not work:
+        return (), tuple(number(count(l)) if fixed(l) else open_count(l) for l in blocks) or (number(1),)
+    whole = prod(count(l) for l in work)
+    first = work[0]
+    spare = Guard(var(first.name), number(count(first) * first.step))
+    return ((spare,) if whole % threads else ()), (number(-(-whole // threads)),)
+
+
+def fixed(loop: Loop) -> bool:
+    """Whether the number of turns is known."""
+    low, high = high_range(loop.high, {})
+    return low == high
+
+
+def open_count(loop: Loop) -> Affine:
+    """Blocks over an open axis: one for each step of it."""
+    limit = loop.high[0]
+    if loop.step != 1 or limit.divisor != 1:
+        raise ConvError.of(f"Blocks over an open axis take single steps, not {loop.step} ({loop.name}).")
+    return limit.affine
+
+
+def digits(loops: list[Loop], unit: str) -> Let:
+    """The loops' counters as digits of the unit's number."""
+    counts = tuple(number(count(l)) if fixed(l) else open_count(l) for l in loops)
+    return Let(tuple(l.name for l in loops), counts, tuple(l.step for l in loops), var(unit))
+
+
+class Binder:
+    """Takes unit loops off statements. `kept` are the dimensions that stay of each register buffer."""
+
+    def __init__(self, kept: dict[str, tuple[int, ...] | None], idle: tuple[Guard, ...]) -> None:
+        self.kept, self.idle = kept, idle
+
+    def statement(self, stmt: Stmt) -> tuple[Stmt, ...]:
+        """The statement without its unit loops."""
+        if isinstance(stmt, Loop) and stmt.kind in UNITS:
+            return self.block(stmt.body)
+        if isinstance(stmt, NESTED):
+            return (replace(stmt, body=self.block(stmt.body)),)
+        if isinstance(stmt, Store):
+            when = stmt.when if self.registers(stmt.target) else (*stmt.when, *self.idle)
+            return (replace(stmt, target=self.load(stmt.target), value=map_loads(stmt.value, self.read), when=when),)
+        if isinstance(stmt, MulAdd):
+            a, b = map_loads(stmt.a, self.read), map_loads(stmt.b, self.read)
+            return (replace(stmt, target=self.load(stmt.target), a=a, b=b),)
+        return (stmt,)
+
+    def block(self, body: tuple[Stmt, ...]) -> tuple[Stmt, ...]:
+        """A list of statements."""
+        return tuple(x for s in body for x in self.statement(s))
+
+    def registers(self, load: Load) -> bool:
+        """Whether it is a register (threads past the end may fill theirs, nobody reads them)."""
+        return load.buffer.endswith(".r")
+
+    def load(self, load: Load) -> Load:
+        """Without the dimensions that are threads."""
+        kept = self.kept.get(load.buffer)
+        return load if kept is None else replace(load, index=tuple(load.index[i] for i in kept))
+
+    def read(self, load: Load) -> Expr:
+        """A load; threads past the end read nothing outside."""
+        if not self.registers(load) and self.idle:
+            load = replace(load, inside=(*load.inside, *self.idle))
+        return self.load(load)
+
+
+def waits(stmt: Stmt) -> bool:
+    """Whether anything in it waits."""
+    return isinstance(stmt, Sync) or (isinstance(stmt, NESTED) and any(map(waits, stmt.body)))
+
+
+def bind(body: tuple[Stmt, ...], binder: Binder) -> tuple[Stmt, ...]:
+    """The spine stays; runs of statements that do not wait become one parallel region."""
+    result: list[Stmt] = []
+    run: list[Stmt] = []
+    for stmt in body:
+        if not waits(stmt):
+            run.append(stmt)
+            continue
+        if run:
+            result.append(region(run, binder))
+            run = []
+        if isinstance(stmt, Loop):
+            if stmt.kind != "serial":
+                text = f"The loop {stmt.name} is run by threads or unrolled, and a barrier stands inside it."
+                raise ConvError.of(text, hint="Put the copy to shared memory to the left of the threads' loops.")
+            result.append(replace(stmt, body=bind(stmt.body, binder)))
+        else:
+            result.append(stmt)
+    if run:
+        result.append(region(run, binder))
+    return tuple(result)
+
+
+def region(run: list[Stmt], binder: Binder) -> Stmt:
+    """A parallel region, with the digits that its statements use."""
+    if all(isinstance(s, (Let, Prefetch)) for s in run):
+        return Par((), tuple(run))
+    binds: list[Let] = []
+    for stmt in run:
+        loops = unit_loops((stmt,))
+        for unit in UNITS:
+            own = [l for l in loops if l.kind == unit]
+            if own:
+                binds.append(digits(own, unit))
+    return Par(tuple(dict.fromkeys(binds)), binder.block(tuple(run)))
