@@ -1,0 +1,184 @@
+"""The clauses about how to compute: algorithm, error, compute, requantize, target, threads, dataflow."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from convjit import dtypes
+from convjit.dsl import ast
+from convjit.errors import did_you_mean
+from convjit.spec import words
+from convjit.spec.clauses import one_of
+from convjit.spec.declare import Declarations
+from convjit.spec.evaluate import Scope
+from convjit.spec.tensor import Compute
+
+MOST_THREADS = 4096
+TARGET = re.compile(r"(cpu|cuda)(:\w+)?|interpret")
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to compute, with every default filled in."""
+
+    dataflow: str | tuple[ast.ScheduleBlock, ...] = "auto"
+    algorithm: str = "auto"
+    error: float | None = None
+    compute: Compute | None = None
+    requantize: str | None = None
+    target: str | None = None
+    threads: int | None = None
+
+
+def read(scope: Scope, conv: ast.Conv, found: Declarations) -> Options:
+    """Evaluate the options of a convolution; what is wrong has been reported."""
+    x, w, y = (found.role(role) or "" for role in ("input", "weight", "output"))
+    stored = found.dtype(x)
+    quantised = found.scale(y) is not None
+    chosen, error, arithmetic = (one_of(scope, conv, ast.Algorithm), one_of(scope, conv, ast.Error),
+                                 one_of(scope, conv, ast.Compute))  # fmt: skip
+    rounding, machine, threads = (one_of(scope, conv, ast.Requantize), one_of(scope, conv, ast.Target),
+                                  one_of(scope, conv, ast.Threads))  # fmt: skip
+    flows = [clause for clause in conv.clauses if isinstance(clause, (ast.Dataflow, ast.ScheduleBlock))]
+    return Options(
+        dataflow(scope, flows),
+        algorithm(scope, chosen) or "auto" if chosen else "auto",
+        error_bound(scope, error, stored) if error else None,
+        compute(scope, arithmetic, (x, w), stored) if arithmetic and stored else None,
+        profile(scope, rounding, quantised) if rounding else "onnx" if quantised else None,
+        target(scope, machine) if machine else None,
+        scope.whole(threads.value, "The number of threads", most=MOST_THREADS) if threads else None,
+    )
+
+
+
+
+def known_word(scope: Scope, word: ast.Word, choices: Sequence[str], what: str) -> str | None:
+    """The word, when it is one of the choices."""
+    if word.text in choices:
+        return word.text
+    hint = did_you_mean(word.text, choices) or (f"There are {', '.join(choices)}.",)
+    scope.report(f"Unknown {what} '{word.text}'.", word.span, f"not {'an' if what[0] in 'ae' else 'a'} {what}", hint=hint)
+    return None
+
+
+def algorithm(scope: Scope, clause: ast.Algorithm) -> str | None:
+    """auto, direct, im2col, "winograd 4"."""
+    word = known_word(scope, clause.word, words.ALGORITHMS, "algorithm")
+    if word == "winograd":
+        if clause.tile in words.WINOGRAD_TILES:
+            return f"winograd {clause.tile}"
+        hint = "Write winograd 2, winograd 4 or winograd 6: the side of the output tile."
+        label = "no side" if clause.tile is None else f"not {clause.tile}"
+        scope.report("'winograd' takes the side of its output tile.", clause.span, label, hint=hint)
+        return None
+    if word is not None and clause.tile is not None:
+        scope.report(f"'algorithm {word}' takes no number.", clause.span, f"has {clause.tile}")
+    return word
+
+
+def check_algorithm(scope: Scope, conv: ast.Conv, chosen: Options, window: tuple[int, ...]) -> None:
+    """Whether an algorithm can do what is asked; `window` are all strides and dilations."""
+    if not chosen.algorithm.startswith("winograd"):
+        return
+    span = next(clause.word.span for clause in conv.clauses if isinstance(clause, ast.Algorithm))
+    if set(window) != {1}:
+        scope.report(
+            "Winograd's algorithm needs stride 1 and dilation 1.", span, "",
+            "Its transforms share inputs between neighbouring outputs.", "Write algorithm direct, or leave it out.",
+        )  # fmt: skip
+    if chosen.error == 0:
+        hint = "Write algorithm direct, or leave 'error' out."
+        scope.report("'error 0' rules out Winograd's algorithm.", span, "its rounding differs", hint=hint)
+
+
+def profile(scope: Scope, clause: ast.Requantize, quantised: bool) -> str | None:
+    """The rounding profile of a quantised output."""
+    if not quantised:
+        scope.report("'requantize' is for an output with a scale.", clause.span, "the output has none")
+        return None
+    return known_word(scope, clause.word, words.PROFILES, "profile")
+
+
+def error_bound(scope: Scope, clause: ast.Error, stored: str | None) -> float | None:
+    """The bound on the NRMSE; `stored` is the type of the input's elements."""
+    if stored is not None and not dtypes.is_float(stored):
+        scope.report("'error' is for floating-point tensors.", clause.span, "integers are exact")
+        return None
+    return scope.real(clause.bound)
+
+
+def compute(scope: Scope, clause: ast.Compute, names: tuple[str, str], stored: str) -> Compute | None:
+    """The arithmetic type; `names` are those of input and weight, `stored` is the type of their elements."""
+    word = known_word(scope, clause.type, words.COMPUTE_TYPES, "compute type")
+    if word is None:
+        return None
+    if stored != "f32" and word != stored:
+        scope.report(f"'compute {word}' is for f32 tensors.", clause.type.span, f"the input is {stored}")
+        return None
+    if word not in dtypes.TYPES or dtypes.is_float(word):
+        if clause.scales:
+            scope.report(f"'compute {word}' takes no scales.", clause.span, "only integers need them")
+            return None
+        return Compute(word)
+    if not clause.scales:
+        scope.report(
+            f"'compute {word}' needs scales.", clause.span, "",
+            hint=f"Write compute {word} scale auto, or scale {names[0]} 2^7, {names[1]} 2^7.",
+        )  # fmt: skip
+        return None
+    rounding = "half_even"
+    if clause.round is not None:
+        rounding = known_word(scope, clause.round, words.ROUNDINGS, "rounding") or rounding
+    if isinstance(clause.scales, ast.Word):
+        return Compute(word, "auto", rounding)
+    scales = _factors(scope, clause.scales, names)
+    return Compute(word, scales, rounding) if scales else None
+
+
+def _factors(scope: Scope, factors: tuple[ast.Factor, ...], names: tuple[str, str]) -> tuple[float, float] | None:
+    found: dict[str, float] = {}
+    for factor in factors:
+        name, value = factor.tensor.text, scope.value(factor.value)
+        if name not in names or name in found:
+            label = "scaled twice" if name in found else "neither input nor weight"
+            scope.report(
+                f"The scales are for '{names[0]}' and '{names[1]}'.", factor.tensor.span, label,
+                hint=did_you_mean(name, set(names) - set(found)),
+            )  # fmt: skip
+        elif value is not None and value <= 0:
+            scope.report("A scale must be greater than 0.", factor.value.span, "is not")
+        elif value is not None:
+            found[name] = float(value)
+    return (found[names[0]], found[names[1]]) if set(names) <= set(found) else None
+
+
+def target(scope: Scope, clause: ast.Target) -> str | None:
+    """The target's name; which names there are is known where the machines are."""
+    if TARGET.fullmatch(clause.word.text):
+        return clause.word.text
+    hint = did_you_mean(clause.word.text, ("cpu", "cuda", "interpret")) or (
+        "A target is cpu, cpu:avx2, cuda, cuda:sm_80, interpret, …",
+    )
+    scope.report(f"Unknown target '{clause.word.text}'.", clause.word.span, "not a target", hint=hint)
+    return None
+
+
+def dataflow(scope: Scope, clauses: Sequence[ast.Dataflow | ast.ScheduleBlock]) -> str | tuple[ast.ScheduleBlock, ...]:
+    """A word, or the blocks of a schedule, each of a phase of its own."""
+    blocks = tuple(c for c in clauses if isinstance(c, ast.ScheduleBlock))
+    named = [c for c in clauses if isinstance(c, ast.Dataflow)]
+    for clause in named[1:] if not blocks else named:
+        scope.report("There is more than one dataflow.", clause.span, "another one")
+    phases = [block.phase for block in blocks]
+    for i, block in enumerate(blocks):
+        if block.phase in phases[:i] or block.phase is None and len(blocks) > 1:
+            which = f"of the phase '{block.phase}'" if block.phase else "without a phase beside others"
+            scope.report(f"There is more than one dataflow: a block {which}.", block.span, "another one")
+        if not block.lines:
+            scope.report("The dataflow is empty.", block.span, "has no loops", hint="Write dataflow auto.")
+    if blocks:
+        return blocks
+    return (known_word(scope, named[0].word, words.DATAFLOWS, "dataflow") or "auto") if named else "auto"

@@ -1,0 +1,191 @@
+"""Which types go together, and what belongs to the type of a quantised tensor."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import isfinite
+
+from convjit import dtypes
+from convjit.dsl import ast
+from convjit.errors import ConvError
+from convjit.spec import words
+from convjit.spec.evaluate import Scope, shown
+
+Declared = dict[str, ast.Tensor]
+"""The tensors of a convolution by name."""
+
+
+@dataclass(frozen=True)
+class Details:
+    """What a tensor's clause says beside its axes, evaluated."""
+
+    dtype: str
+    in_range: tuple[int, int] | None = None
+    scale: float | str | None = None
+    zero: int | str | None = None
+
+
+def details(scope: Scope, tensor: ast.Tensor, declared: Declared) -> Details | None:
+    """Evaluate a tensor's type, range, scale and zero point; None when there is no such type."""
+    try:
+        dtype = dtypes.get(tensor.type.text, tensor.type.span).name
+    except ConvError as error:
+        scope.diagnostics += error.diagnostics
+        return None
+    if tensor.sparse and tensor.role != "weight":
+        scope.report("Only a weight can be sparse.", tensor.sparse.span, f"'{tensor.name.text}' is the {tensor.role}")
+    in_range = _in_range(scope, tensor.in_range, dtype) if tensor.in_range else None
+    scale = _scale(scope, tensor, dtype, declared) if tensor.scale else None
+    zero = _zero(scope, tensor, dtype, declared) if tensor.zero else None
+    return Details(dtype, in_range, scale, zero)
+
+
+def _in_range(scope: Scope, given: ast.InRange, dtype: str) -> tuple[int, int] | None:
+    if dtypes.is_float(dtype):
+        scope.report("Only an integer tensor can promise a range.", given.span, f"its type is {dtype}")
+        return None
+    least, most = dtypes.limits(dtype)
+    low = scope.whole(given.low, "The low end of the range", least, most)
+    high = scope.whole(given.high, "The high end of the range", least, most)
+    if low is None or high is None:
+        return None
+    if low > high:
+        scope.report("The range is empty.", given.span, f"{low} is more than {high}")
+        return None
+    return low, high
+
+
+def _scale(scope: Scope, tensor: ast.Tensor, dtype: str, declared: Declared) -> float | str | None:
+    given = tensor.scale
+    assert given is not None
+    if dtypes.is_float(dtype) or tensor.role in ("bias", "param"):
+        scope.report("Only an integer input, weight, residual or output has a scale.", given.span, f"this is {_kind(tensor)}")
+        return None
+    if isinstance(given, ast.Per):
+        return _vector(scope, tensor, given, declared, "scale", ("f32",))
+    value = scope.value(given)
+    if value is None:
+        return None
+    if value <= 0 or not isfinite(float(value)):
+        scope.report("A scale must be greater than 0.", given.span, f"is {shown(value)}")
+        return None
+    return float(value)
+
+
+def _zero(scope: Scope, tensor: ast.Tensor, dtype: str, declared: Declared) -> int | str | None:
+    given = tensor.zero
+    assert given is not None
+    if dtypes.is_float(dtype) or tensor.role in ("bias", "param"):
+        label = f"this is {_kind(tensor)}"
+        scope.report("Only an integer input, weight, residual or output has a zero point.", given.span, label)
+        return None
+    if isinstance(given, ast.Per):
+        return _vector(scope, tensor, given, declared, "zero", (dtype, "i32"))
+    return scope.whole(given, "The zero point", *dtypes.limits(dtype))
+
+
+def _kind(tensor: ast.Tensor) -> str:
+    return f"the {tensor.role} '{tensor.name.text}' of type {tensor.type.text}"
+
+
+def _vector(
+    scope: Scope, tensor: ast.Tensor, given: ast.Per, declared: Declared, word: str, allowed: Sequence[str]
+) -> str | None:
+    """The name of the param that holds one scale or zero point for each output channel of the weight."""
+    if tensor.role != "weight" or given.axis != "OC":
+        scope.report(
+            f"A {word} by axis is for a weight, per OC.", given.span, f"'{tensor.name.text}' is the {tensor.role}"
+        )
+        return None
+    return param(scope, given, declared, allowed)
+
+
+def param(scope: Scope, given: ast.Per, declared: Declared, allowed: Sequence[str]) -> str | None:
+    """The name of a declared param of one of the allowed types."""
+    found = declared.get(given.tensor)
+    if found is None or found.role != "param":
+        hint = f"Declare it: param {given.tensor} : {allowed[0]}[OC]"
+        scope.report(f"There is no param '{given.tensor}'.", given.span, "not declared", hint=hint)
+        return None
+    if found.type.text not in allowed:
+        message = f"The param '{given.tensor}' must be {' or '.join(dict.fromkeys(allowed))} here."
+        scope.report(message, given.span, f"it is {found.type.text}")
+        return None
+    return given.tensor
+
+
+def check_product(scope: Scope, x: ast.Tensor, w: ast.Tensor) -> bool:
+    """Whether the types of input and weight multiply."""
+    a, b = x.type.text, w.type.text
+    if dtypes.is_float(a) and dtypes.is_float(b):
+        if a == b or {a, b} <= words.FLOAT8:
+            return True
+        hint = f"Declare both {a} or both {b}."
+    elif (a, b) in words.INTEGER_PAIRS:
+        return True
+    else:
+        hint = "u8 or i8 times u8 or i8, i16 times i16, i16 times i8 and i32 times i32 do; and floats of one type."
+    scope.report(f"An input of {a} and a weight of {b} do not multiply.", w.type.span, f"the input is {a}", hint=hint)
+    return False
+
+
+def default_output(scope: Scope, x: ast.Tensor, quantised: bool) -> str | None:
+    """The output's type where the program has no output clause."""
+    if quantised:
+        scope.report(
+            "A quantised input needs an output clause.", x.name.span, "has a scale",
+            hint="For example: output y : u8[N, OH, OW, OC] scale 0.1 zero 128",
+        )  # fmt: skip
+        return None
+    if dtypes.is_float(x.type.text):
+        return x.type.text
+    return "i32" if dtypes.bits(x.type.text) <= 8 else "i64"
+
+
+def check_output(scope: Scope, x: Details, w: Details, y: Details, output: ast.Tensor) -> None:
+    """Whether the output's type can hold the result."""
+    span, quantised = output.type.span, x.scale is not None
+    if quantised != (w.scale is not None):
+        lacks = "weight" if quantised else "input"
+        scope.report(f"The {lacks} needs a scale, as the other factor has one.", output.name.span, "real = value * scale")
+    elif dtypes.is_float(x.dtype):
+        if not dtypes.is_float(y.dtype):
+            scope.report(f"Floating-point tensors do not give an output of {y.dtype}.", span, f"the input is {x.dtype}")
+    elif quantised and y.scale is None and not dtypes.is_float(y.dtype):
+        scope.report("The output of a quantised convolution needs a scale, or a float type.", span, "has no scale")
+    elif not quantised and y.scale is not None:
+        scope.report("A quantised output needs scales of input and weight.", span, "they have none")
+    elif not quantised and y.dtype not in ("i32", "i64"):
+        scope.report(
+            f"Integer tensors do not give an output of {y.dtype}.", span, "", "The exact sum is i32 or i64.",
+            "Declare i32 or i64, or give scales to all three tensors.",
+        )  # fmt: skip
+
+
+def check_addend(scope: Scope, tensor: ast.Tensor, own: Details, x: Details, y: Details) -> None:
+    """Whether a bias or a residual can be added to the sum."""
+    if own.scale is not None:
+        if x.scale is None:
+            scope.report("A quantised residual needs a quantised convolution.", tensor.name.span, "has a scale")
+        return
+    allowed = ["f32", "i32", "i64"] if x.scale is not None else [y.dtype]
+    if dtypes.is_float(x.dtype):
+        allowed += ["f64" if x.dtype == "f64" else "f32"]
+    if tensor.role == "residual" and x.scale is not None:
+        allowed = ["f32"]
+    if own.dtype not in allowed:
+        message = f"The {tensor.role} '{tensor.name.text}' must be {' or '.join(dict.fromkeys(allowed))} here."
+        scope.report(message, tensor.type.span, f"it is {own.dtype}")
+
+
+def check_all(scope: Scope, declared: Declared, details: dict[str, Details]) -> None:
+    """Whether all types of a convolution go together."""
+    roles = {tensor.role: tensor for tensor in declared.values()}
+    x, w, y = (details[roles[role].name.text] for role in ("input", "weight", "output"))
+    if not check_product(scope, roles["input"], roles["weight"]):
+        return
+    check_output(scope, x, w, y, roles["output"])
+    for name, tensor in declared.items():
+        if tensor.role in ("bias", "residual"):
+            check_addend(scope, tensor, details[name], x, y)
