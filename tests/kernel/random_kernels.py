@@ -187,7 +187,8 @@ class Maker:
     def inside(self) -> None:
         type = self.any_type("i1")
         offsets = tuple(self.random.randrange(-4, 20) for _ in range(lanes(type)))
-        first = self.random.choice([*self.counters, self.random.randrange(-20, 20)])
+        choices: list[Operand] = [*self.counters, self.random.randrange(-20, 20)]
+        first = self.random.choice(choices)
         self.op("lanes_inside", type, first, self.random.randrange(0, 24), offsets=offsets)
 
     def load(self) -> None:
