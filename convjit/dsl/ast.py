@@ -336,7 +336,6 @@ class Program(Node):
     items: tuple[Let | Conv, ...]
     damaged: bool = field(default=False, compare=False, repr=False)
 
-    @property
     def convs(self) -> tuple[Conv, ...]:
         """The convolutions alone."""
         return tuple(item for item in self.items if isinstance(item, Conv))

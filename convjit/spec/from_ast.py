@@ -50,13 +50,13 @@ def lower(program: ast.Program) -> dict[str, ConvSpec]:
 def _lower(scope: Scope, program: ast.Program) -> dict[str, ConvSpec]:
     constants(scope, program)
     specs: dict[str, ConvSpec] = {}
-    for i, conv in enumerate(program.convs):
-        if any(conv.name.text == other.name.text for other in program.convs[:i]):
+    for i, conv in enumerate(program.convs()):
+        if any(conv.name.text == other.name.text for other in program.convs()[:i]):
             scope.report(f"There are two convolutions named '{conv.name.text}'.", conv.name.span, "again here")
         spec = _spec(scope, conv)
         if spec is not None:
             specs[spec.name] = spec
-    if not program.convs and not program.damaged:
+    if not program.convs() and not program.damaged:
         scope.report("The program has no convolution.", program.span, hint="For example: conv res2a { … }")
     return specs
 

@@ -1,0 +1,50 @@
+"""What the language says and this version cannot compile yet, refused by name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from convjit import dtypes
+from convjit.errors import Diagnostic, Unavailable
+from convjit.source import Span
+from convjit.spec.conv import ConvSpec
+from convjit.spec.tensor import Tensor
+
+STORED = ("f32", "f64")
+
+
+def refuse(spec: ConvSpec) -> None:
+    """Raise `Unavailable`, naming every clause of a spec that has no lowering yet."""
+    found = tuple(
+        Diagnostic(f"{what} is not implemented yet.", span, "needed here") for what, span in _missing(spec)
+    )
+    if found:
+        raise Unavailable(*found)
+
+
+def _missing(spec: ConvSpec) -> Iterator[tuple[str, Span | None]]:
+    """Each thing that is missing, and where the program asks for it."""
+    for tensor in spec.tensors:
+        yield from _tensor(spec, tensor)
+    if spec.transposed:
+        yield "A transposed convolution", spec.place("conv")
+    if spec.compute is not None and spec.compute.dtype != spec.input.dtype:
+        yield f"'compute {spec.compute.dtype}'", spec.place("compute")
+    if spec.algorithm not in ("auto", "direct"):
+        yield f"'algorithm {spec.algorithm}'", spec.place("algorithm")
+    if spec.requantize is not None:
+        yield f"'requantize {spec.requantize}'", spec.place("requantize") or spec.output.span
+
+
+def _tensor(spec: ConvSpec, tensor: Tensor) -> Iterator[tuple[str, Span | None]]:
+    name = tensor.name
+    if tensor.scale is not None or tensor.zero is not None:
+        yield f"A quantised {tensor.role}", spec.place(f"scale {name}") or spec.place(f"zero {name}")
+    elif tensor.role != "param" and tensor.dtype not in STORED:
+        kind = "of integers" if not dtypes.is_float(tensor.dtype) else f"of {tensor.dtype}"
+        yield f"The {tensor.role} '{name}' {kind}", spec.place(f"type {name}") or tensor.span
+    elif tensor.role != "param" and tensor.dtype != spec.input.dtype:
+        what = f"The {tensor.role} '{name}' of {tensor.dtype} beside an input of {spec.input.dtype}"
+        yield what, spec.place(f"type {name}")
+    if tensor.sparse:
+        yield f"A sparse {tensor.role}", spec.place(f"sparse {name}")
