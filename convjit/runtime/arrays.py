@@ -60,6 +60,10 @@ class View(NamedTuple):
 def view(array: Any, name: str) -> View:
     """The view of an array named `name`. `TypeError` for what is no array, `ValueError` for one that is elsewhere."""
     if isinstance(array, np.ndarray):
+        if isinstance(array, np.ma.MaskedArray):
+            raise TypeError(
+                f"{name} is a masked array, and its mask would be ignored; pass {name}.filled(0)."
+            )
         return _of_numpy(array, "numpy", array)
     torch = sys.modules.get("torch")
     if torch is not None and isinstance(array, torch.Tensor):

@@ -134,7 +134,7 @@ head:
   br i1 %more, label %step, label %end
 step:
   %s = getelementptr %Step, ptr %steps, i64 %i
-  call void @convjit.step(ptr %s, ptr %slots, ptr %sizes, i64 %threads)
+  call void @step(ptr %s, ptr %slots, ptr %sizes, i64 %threads)
   %i.next = add i64 %i, 1
   br label %head
 end:

@@ -30,7 +30,7 @@ define internal i64 @ceil_div(i64 %a, i64 %b) {{
 }}
 
 ; One step over its grid. Axes are cut outermost first until there are about {CHUNKS} chunks for each worker.
-define void @convjit.step(ptr %step, ptr %slots, ptr %sizes, i64 %threads) {{
+define internal void @step(ptr %step, ptr %slots, ptr %sizes, i64 %threads) {{
 entry:
   %job = alloca %Job, align 16
   %mode = alloca i32, align 4

@@ -41,7 +41,7 @@ _SYSTEM = [
     "memcpy",
     "memset",
 ]
-_EXPORTS = ("convjit.call", "convjit.execute", "convjit.step", "convjit.after_fork", "convjit.workers")
+_EXPORTS = ("convjit.call", "convjit.execute", "convjit.after_fork", "convjit.workers")
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,6 @@ class Native:
 
     call: int
     execute: int
-    step: int
     workers: int
 
 
@@ -77,7 +76,7 @@ def _start() -> Native:
     library = load(image, _EXPORTS, _imports())
     library.make_immortal()
     _on_fork(library)
-    return Native(*(library.address(f"convjit.{name}") for name in ("call", "execute", "step", "workers")))
+    return Native(*(library.address(f"convjit.{name}") for name in ("call", "execute", "workers")))
 
 
 def _imports() -> dict[str, int]:

@@ -124,6 +124,12 @@ TYPE, VALUE = TypeError, ValueError
                 "interface or a buffer."
             ),
         ),
+        (
+            (np.ma.masked_array(X), W),
+            {},
+            TYPE,
+            "x is a masked array, and its mask would be ignored; pass x.filled(0).",
+        ),
         ((X.astype(float), W), {}, TYPE, EXPECTED_X + "f64[1, 8]. Convert it: x.astype(np.float32)."),
         ((X.astype(">f4"), W), {}, TYPE, EXPECTED_X + ">f4[1, 8]. Convert it: x.astype(np.float32)."),
         ((X > 0, W), {}, TYPE, EXPECTED_X + "bool[1, 8]. Convert it: x.astype(np.float32)."),
