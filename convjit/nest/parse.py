@@ -35,7 +35,7 @@ from convjit.nest.ir import (
 from convjit.nest.layout import Extent, Layout
 
 GRAMMAR = Path(__file__).parents[2] / "grammars" / "nest.lark"
-TERM = re.compile(r"([+-]?)(?:(\d+)\*)?([A-Za-z_][\w.]*|\d+)")
+TERM = re.compile(r"([+-]?)(?:(\d+)\*)?([A-Za-z_][\w.~]*|\d+)")
 CEIL = re.compile(r"(?:(-?\d+)\*)?ceil\(\((.*)\)/(\d+)\)")
 
 Opener = Callable[[tuple[Stmt, ...]], Stmt]
@@ -191,7 +191,6 @@ class Build(Transformer[Token, Nest]):
 
     def VALUE(self, token: str) -> float:
         return int(token) if token.lstrip("-").isdigit() else float(token)
-
 
 
 def whens(parts: tuple[object, ...]) -> tuple[Guard, ...]:

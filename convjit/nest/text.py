@@ -201,7 +201,9 @@ def show_expr(e: Expr) -> str:
 
 def show_number(value: float) -> str:
     """Whole numbers without a point."""
-    return str(int(value)) if math.isfinite(value) and value == int(value) and abs(value) < 1e19 else repr(value)
+    return (
+        str(int(value)) if math.isfinite(value) and value == int(value) and abs(value) < 1e19 else repr(value)
+    )
 
 
 def attach(node: type[object], text: Callable[[Any], str]) -> None:
