@@ -19,7 +19,7 @@ from convjit.kernel.variables import ALWAYS, Variables, Where, where
 from convjit.kernel.wide import Wide
 from convjit.machine.machine import Machine
 from convjit.nest import ir
-from convjit.nest.affine import Affine, high_range, low_range
+from convjit.nest.affine import Affine, Range, high_range, low_range
 from convjit.nest.guards import skips
 from convjit.nest.ir import Expr, Let, Load, Loop, MulAdd, Nest, Number, Par, Prefetch, Stmt, Store, Sync
 from convjit.nest.visit import loads, typed, works, written
@@ -229,8 +229,10 @@ class Lowering:
 
     def let(self, let: Let) -> int:
         """Digits of a number: known ones are numbers, the rest get a scope. How many scopes were opened."""
-        whole = self.v.sum(let.of)
-        bindings = self.digits(let, whole)
+        unit = str(let.of) if str(let.of) in ir.UNITS else ""
+        bindings = self.digits(let, self.unit(unit) if unit else self.v.sum(let.of))
+        if unit:
+            self.v.ranges[let.names[0]] = slowest(let)
         for name, value in list(bindings.items()):
             if isinstance(value, int):
                 self.v.static[name] = bindings.pop(name)  # type: ignore[assignment]
@@ -271,8 +273,7 @@ class Lowering:
                 continue
             whole = self.unit(str(bind.of))
             root.bindings.update(self.digits(bind, whole))
-            slowest = bind.counts[0].const - 1 if not bind.counts[0].terms else (1 << 31) - 1
-            self.v.ranges[bind.names[0]] = (0, slowest * bind.steps[0])
+            self.v.ranges[bind.names[0]] = slowest(bind)
         self.b.lines = saved
         self.block(par.body)
 
@@ -435,6 +436,15 @@ class Lowering:
             return load.buffer, tuple(c + sum(k * static[n] for n, k in terms) for c, terms in known[1])
         except KeyError as missing:
             raise InternalError(f"{load}: a register needs a number that is known, {missing} is not") from None
+
+
+def slowest(let: Let) -> Range:
+    """The range of the slowest digit of a thread's or block's number: there are no more than the product of counts,
+    but for idle threads, of a grid of global threads or of a copy (~)."""
+    count = let.counts[0]
+    if count.terms or str(let.of) == "global" or "~" in let.names[0]:
+        return (0, (1 << 31) - 1)
+    return (0, (count.const - 1) * let.steps[0])
 
 
 def extent(loop: Loop) -> int:

@@ -9,7 +9,7 @@ from convjit.errors import InternalError
 from convjit.kernel.ir import Operand, vector
 from convjit.kernel.variables import where
 from convjit.nest.affine import high_range
-from convjit.nest.ir import Guard, Load, Loop, Number, Store
+from convjit.nest.ir import Guard, Let, Load, Loop, Number, Store
 from convjit.nest.visit import loads
 
 if TYPE_CHECKING:
@@ -27,7 +27,11 @@ class Wide:
         count = high_range(loop.high, {})[0]
         l = self.l
         l.v.grain[loop.name] = 1
+        opened = 0
         for stmt in loop.body:
+            if isinstance(stmt, Let):  # digits of what the loop does not move
+                opened += l.let(stmt)
+                continue
             if not isinstance(stmt, Store):
                 raise InternalError(f"only a copy can be wide, not {stmt}")
             if self.fits(stmt, loop.name, count):
@@ -38,6 +42,8 @@ class Wide:
                     l.v.static[loop.name] = point
                     l.store(stmt)
         l.v.static.pop(loop.name, None)
+        for _ in range(opened):
+            l.b.close_scope()
 
     def fits(self, stmt: Store, name: str, count: int) -> bool:
         """Neighbours in memory, known to be aligned, and all inside or all outside."""
@@ -151,9 +157,9 @@ class Wide:
         if w.never or w.condition:
             where_from = l.memory.pointer(source, stmt.value, condition=w.condition) if not w.never else f"%{source.buffer.name}"
             read: Operand = l.b.op("select", "i32", w.condition, size, 0) if w.condition else 0
-            l.b.do("cp_async_fill", "i32", to, where_from, read, bytes=size)
+            l.b.do("cp_async_fill", "i32", where_from, to, read, bytes=size)
             return
-        l.b.do("cp_async", "", to, l.memory.pointer(source, stmt.value), bytes=size)
+        l.b.do("cp_async", "", l.memory.pointer(source, stmt.value), to, bytes=size)
 
 
 

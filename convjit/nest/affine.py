@@ -130,7 +130,9 @@ class Limit:
     scale: int = 1
 
     def __str__(self) -> str:
-        text = str(self.affine) if self.divisor == 1 else f"ceil(({self.affine})/{self.divisor})"
+        if self.divisor == self.scale == 1:
+            return str(self.affine)
+        text = f"ceil(({self.affine})/{self.divisor})"
         return text if self.scale == 1 else f"{self.scale}*{text}"
 
     def range(self, ranges: Mapping[str, Range]) -> Range:

@@ -34,7 +34,7 @@ def nests(spec: ConvSpec, schedule: Schedule, machine: Machine) -> tuple[tuple[N
     for phase in schedule.phases:
         check_packs(base, phase)
         lanes = machine.lanes(bits(base.buffer(base.w).dtype))
-        found += [(pack_nest(base, pack, lanes), phase) for pack in phase.packs]
+        found += [(pack_nest(base, pack, lanes, machine.kind == "cuda"), phase) for pack in phase.packs]
         found += [(nest, phase) for nest in build(base, phase, machine)]
     return tuple(found)
 
@@ -248,16 +248,19 @@ def block_threads(c: Context) -> int:
     return threads
 
 
-def pack_nest(domain: Domain, pack: Pack, lanes: int) -> Nest:
-    """The weight into its packed order, whole blocks filled with zeros: the pack line read as loops."""
+def pack_nest(domain: Domain, pack: Pack, lanes: int, gpu: bool = False) -> Nest:
+    """The weight into its packed order, whole blocks filled with zeros: the pack line read as loops.
+
+    On a GPU every element is moved by a thread of its own.
+    """
     made = packed_buffer(domain, pack)
     assert made.layout
     sizes = {d: dimension_size(made, d) for d, _ in made.layout.parts}
-    *outer, last = [replace(l, kind="serial") for l in pack.parts if l.axis in sizes]
+    *outer, last = [replace(l, kind="global" if gpu else "serial") for l in pack.parts if l.axis in sizes]
     inner = sizes[last.axis].const if sum(n == last.axis for n, _ in made.layout.parts) == 1 else None
     block = inner or next(s for n, s in reversed(made.layout.parts) if n == last.axis and s > 1)
     tail = [replace(last, step=lanes), replace(last, kind="simd")] if lanes > 1 and block % lanes == 0 else [last]
-    parts = split((*outer, *tail), sizes, False, "pack~")
+    parts = split((*outer, *tail), sizes, gpu, "pack~")
     at = {d: parts.meaning.get(d, number(0)) for d in made.dims}
     old = domain.buffer(domain.w)
     channel = at["g"] * domain.size("oc").const + at["oc"]

@@ -100,7 +100,7 @@ def tile(c: Context, stage: Stage, source: Buffer | None, dims: tuple[str, ...],
 def copy_loops(
     c: Context, stage: Stage, made: Buffer, sizes: dict[str, int], threads: int
 ) -> tuple[dict[str, Affine], tuple[Plan, ...], tuple[Guard, ...]]:
-    """Where the copy stands in each dimension, its loops, and the guard of threads that have nothing to copy."""
+    """Where the copy stands in each dimension, its loops, and the guards of a copy that overshoots its buffer."""
     assert made.layout
     order = [d for d, _ in made.layout.parts if sizes[d] > 1]
     levels = stage.copy or (gpu_line if c.gpu else cpu_line)(c, made, order, sizes, threads)
@@ -114,8 +114,6 @@ def copy_loops(
     if c.gpu and used > threads:
         text = f"'{stage}': {used} threads copy, the block has {threads}."
         raise ConvError.of(text, stage.span, hint="Give fewer of the copy's loops to threads.")
-    if c.gpu and first and used < threads:
-        guards += (Guard(var(first[0].name), number(first[0].last + first[0].step)),)
     return here, tuple(plans), guards
 
 

@@ -48,7 +48,8 @@ def bind_units(nest: Nest, phase: Phase) -> Nest:
     threads = count_threads(list(units.values()), phase)
     names = {b.name: keep_dims(b, units) for b in nest.buffers}
     idle, counts = idle_guard(list(units.values()), blocks, threads)
-    body = bind(body, Binder(names, idle))
+    work = [l for l in units.values() if "~" not in l.name]
+    body = bind(body, Binder(work, names, idle, threads))
     if blocks:
         body = (digits(blocks, "block"), *body)
     buffers = tuple(replace(b, dims=tuple(d for d in b.dims if d not in units)) if b.level == "registers" else b for b in nest.buffers)
@@ -96,7 +97,7 @@ def count_threads(units: list[Loop], phase: Phase) -> int:
     """Threads of a block."""
     if any(l.kind == "global" for l in units):
         return phase.option("threads", 256)
-    own = [l for l in units if "~" not in l.name]
+    own = [l for l in units if "~" not in l.name]  # copies use the threads that the work has
     threads = 1
     for unit, width in (*WIDTH.items(), ("thread", 1)):
         counts = [count(l) for l in own if l.kind == unit]
@@ -111,7 +112,7 @@ def count_threads(units: list[Loop], phase: Phase) -> int:
 
 def idle_guard(units: list[Loop], blocks: list[Loop], threads: int) -> tuple[tuple[Guard, ...], tuple[Affine, ...]]:
     """The guard of threads past the end of a grid of global threads, and the counts of blocks."""
-    work = [l for l in units if l.kind == "global" and "~" not in l.name]
+    work = [l for l in units if l.kind == "global"]
     if not work:
         return (), tuple(number(count(l)) if fixed(l) else open_count(l) for l in blocks) or (number(1),)
     whole = prod(count(l) for l in work)
@@ -141,10 +142,13 @@ def digits(loops: list[Loop], unit: str) -> Let:
 
 
 class Binder:
-    """Takes unit loops off statements. `kept` are the dimensions that stay of each register buffer."""
+    """Takes unit loops off statements. `units` are the loops of the work (not of copies) that threads run, `kept` the
+    dimensions that stay of each register buffer, `idle` the guard of threads past the end."""
 
-    def __init__(self, kept: dict[str, tuple[int, ...] | None], idle: tuple[Guard, ...]) -> None:
-        self.kept, self.idle = kept, idle
+    def __init__(
+        self, units: list[Loop], kept: dict[str, tuple[int, ...] | None], idle: tuple[Guard, ...], threads: int
+    ) -> None:
+        self.units, self.kept, self.idle, self.threads = units, kept, idle, threads
 
     def statement(self, stmt: Stmt) -> tuple[Stmt, ...]:
         """The statement without its unit loops."""
@@ -185,8 +189,11 @@ def waits(stmt: Stmt) -> bool:
     return isinstance(stmt, Sync) or (isinstance(stmt, NESTED) and any(map(waits, stmt.body)))
 
 
-def bind(body: tuple[Stmt, ...], binder: Binder) -> tuple[Stmt, ...]:
-    """The spine stays; runs of statements that do not wait become one parallel region."""
+def bind(body: tuple[Stmt, ...], binder: Binder, around: tuple[Loop, ...] = ()) -> tuple[Stmt, ...]:
+    """The spine stays; runs of statements that do not wait become one parallel region.
+
+    `around` are threads' loops to the left of something that waits: their digits go into every region.
+    """
     result: list[Stmt] = []
     run: list[Stmt] = []
     for stmt in body:
@@ -194,29 +201,52 @@ def bind(body: tuple[Stmt, ...], binder: Binder) -> tuple[Stmt, ...]:
             run.append(stmt)
             continue
         if run:
-            result.append(region(run, binder))
+            result.append(region(run, binder, around))
             run = []
-        if isinstance(stmt, Loop):
+        if isinstance(stmt, Loop) and stmt.kind in UNITS:
+            result += bind(stmt.body, binder, (*around, stmt))
+        elif isinstance(stmt, Loop):
             if stmt.kind != "serial":
-                text = f"The loop {stmt.name} is run by threads or unrolled, and a barrier stands inside it."
-                raise ConvError.of(text, hint="Put the copy to shared memory to the left of the threads' loops.")
-            result.append(replace(stmt, body=bind(stmt.body, binder)))
+                text = f"The loop {stmt.name} is written out ({stmt.kind}), and a barrier stands inside it."
+                raise ConvError.of(text, hint="Put the copy to shared memory to the left of that loop.")
+            result.append(replace(stmt, body=bind(stmt.body, binder, around)))
         else:
             result.append(stmt)
     if run:
-        result.append(region(run, binder))
+        result.append(region(run, binder, around))
     return tuple(result)
 
 
-def region(run: list[Stmt], binder: Binder) -> Stmt:
+def region(run: list[Stmt], binder: Binder, around: tuple[Loop, ...] = ()) -> Stmt:
     """A parallel region, with the digits that its statements use."""
     if all(isinstance(s, (Let, Prefetch)) for s in run):
         return Par((), tuple(run))
     binds: list[Let] = []
+    body: list[Stmt] = []
     for stmt in run:
-        loops = unit_loops((stmt,))
+        done = binder.statement(stmt)
+        loops = list({l.name: l for l in (*around, *unit_loops((stmt,)))}.values())
         for unit in UNITS:
             own = [l for l in loops if l.kind == unit]
-            if own:
-                binds.append(digits(own, unit))
-    return Par(tuple(dict.fromkeys(binds)), binder.block(tuple(run)))
+            copies = [l for l in own if "~" in l.name]
+            if len(copies) < len(own):  # the work's digits are the same in every region, whichever it uses
+                binds.append(digits([l for l in binder.units if l.kind == unit], unit))
+            if copies:
+                binds.append(digits(copies, unit))
+                done = idle_copies(done, copies, binder.threads)
+        body += done
+    return Par(tuple(dict.fromkeys(binds)), tuple(body))
+
+
+def idle_copies(body: tuple[Stmt, ...], loops: list[Loop], threads: int) -> tuple[Stmt, ...]:
+    """Threads that have nothing to copy: their slowest digit is too large."""
+    if prod(map(count, loops)) >= threads:
+        return body
+    spare = Guard(var(loops[0].name), number(count(loops[0]) * loops[0].step))
+
+    def guarded(stmt: Stmt) -> Stmt:
+        if isinstance(stmt, NESTED):
+            return replace(stmt, body=tuple(map(guarded, stmt.body)))
+        return replace(stmt, when=(*stmt.when, spare)) if isinstance(stmt, Store) else stmt
+
+    return tuple(map(guarded, body))

@@ -19,9 +19,9 @@ from itertools import product
 
 from convjit.nest.affine import Bound, Limit, Range, fixed_bound, high_range, low_range, number
 from convjit.nest.guards import Ranges, skips, tests, verdict, without
-from convjit.nest.ir import HINTS, Expr, Guard, Load, Loop, MulAdd, Nest, Number, Stmt, Store
+from convjit.nest.ir import HINTS, Expr, Guard, Let, Load, Loop, MulAdd, Nest, Number, Stmt, Store
 from convjit.nest.passes.split_open import split_open
-from convjit.nest.visit import Work, map_loads, substitute, works
+from convjit.nest.visit import Work, map_loads, substitute, walk, works
 
 ROLLED = ("serial", "worker")
 BUDGET = 12_000
@@ -93,6 +93,8 @@ class Peeler:
                 kept = decide(stmt, ranges, self.types)
                 result += [kept] if kept else []
             else:
+                if isinstance(stmt, Let):
+                    ranges = {**ranges, **digit_ranges(stmt, ranges)}
                 result.append(stmt)
         return tuple(result)
 
@@ -131,6 +133,19 @@ class Peeler:
         body = self.block(body, inner)
         low, high = fixed_bound(part[0]), fixed_bound(min(part[-1] + loop.step, stop))
         return [replace(loop, low=low + own[0], high=high + own[1], body=body)] if body else []
+
+
+def digit_ranges(let: Let, ranges: Ranges) -> dict[str, Range]:
+    """The ranges of digits; the slowest takes what is left."""
+    found, inner = {}, 1
+    for name, count, step in reversed(list(zip(let.names, let.counts, let.steps, strict=True))):
+        found[name] = (0, (count.range({})[1] - 1) * step)
+        inner *= max(1, count.range({})[1])
+    first = max(1, let.counts[0].range({})[1])
+    known = let.of.names() <= ranges.keys()
+    top = let.of.range(ranges)[1] // (inner // first) if known else (1 << 31) - 1
+    found[let.names[0]] = (0, max(0, top) * let.steps[0])
+    return found
 
 
 def decide(stmt: Work, ranges: Ranges, types: Mapping[str, str]) -> Work | None:
@@ -178,7 +193,7 @@ def clip(loop: Loop, ranges: Ranges) -> Loop:
     if not statements or loop.step != 1:
         return loop
     shared = set.intersection(*(set(skips(s)) for s, _ in statements))
-    inside = {l.name for _, loops in statements for l in loops}
+    inside = {l.name for _, loops in statements for l in loops} | digits_inside(loop.body)
     low, high = loop.low, loop.high
     gone: set[Guard] = set()
     for guard in sorted(shared, key=str):
@@ -190,6 +205,11 @@ def clip(loop: Loop, ranges: Ranges) -> Loop:
         high += (Limit(guard.size - rest, scale),)
         gone.add(guard)
     return replace(loop, low=low, high=high, body=without(loop.body, gone)) if gone else loop
+
+
+def digits_inside(body: tuple[Stmt, ...]) -> set[str]:
+    """Variables that a `Let` in the body binds."""
+    return {name for stmt, _ in walk(body) if isinstance(stmt, Let) for name in stmt.names}
 
 
 def segments(loop: Loop, points: range, ranges: Ranges) -> list[range]:
