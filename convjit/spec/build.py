@@ -132,6 +132,6 @@ def _step(step: str | Sequence[Any]) -> str:
     """"relu", ("clip", 0, 6), ("scale", "s"), ("add", "r")"""
     if isinstance(step, str):
         return step
-    op, *args = step
+    op, args = step[0], step[1:]
     words = [_word(arg) if isinstance(arg, str) else _number(arg) for arg in args]
     return " ".join([op, *words, *(["per OC"] if op == "scale" else [])])
