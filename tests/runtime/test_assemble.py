@@ -41,14 +41,14 @@ done:
 """
 
 
-def somebody_elses_assembly() -> str:
+def somebody_elses_assembly(text: str = STRIDED) -> str:
     """The same text through llvmlite as another library would use it."""
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
     machine = llvm.Target.from_triple(llvm.get_process_triple()).create_target_machine(
         cpu=HASWELL.cpu, features=HASWELL.features, opt=3, reloc="pic", codemodel="small"
     )
-    with llvm.create_context() as context, llvm.parse_assembly(STRIDED, context) as module:
+    with llvm.create_context() as context, llvm.parse_assembly(text, context) as module:
         module.triple, module.data_layout = llvm.get_process_triple(), str(machine.target_data)
         return str(machine.emit_assembly(module))
 
@@ -63,6 +63,62 @@ def test_our_code_is_made_without_lsr_and_others_with_it() -> None:
         assert somebody_elses_assembly() == ours
     finally:
         llvm.set_option("test", "-disable-lsr=false")
+
+
+def tile_4x3() -> str:
+    """A loop over 12 accumulators of AVX2: with 3 weights and a broadcast its 16 registers are full."""
+    vector, sums = "<8 x float>", range(12)
+    phis = [f"%a{n} = phi {vector} [ zeroinitializer, %entry ], [ %b{n}, %loop ]" for n in sums]
+    weights = []
+    for v in range(3):
+        weights += [f"%q{v} = getelementptr i8, ptr %w, i64 {32 * v}", f"%w{v} = load {vector}, ptr %q{v}, align 4"]
+    body = ["%at = mul i64 %i, 96", "%w = getelementptr i8, ptr %weight, i64 %at"]
+    for p in range(4):
+        body += [f"%x{p} = getelementptr i8, ptr %input, i64 {256 * p}"]
+        body += [f"%y{p} = getelementptr float, ptr %x{p}, i64 %i", f"%s{p} = load float, ptr %y{p}"]
+        body += [f"%t{p} = insertelement {vector} poison, float %s{p}, i64 0"]
+        body += [f"%v{p} = shufflevector {vector} %t{p}, {vector} poison, <8 x i32> zeroinitializer"]
+        body += weights if p == 0 else []
+        for n in range(3 * p, 3 * p + 3):
+            body += [f"%b{n} = call {vector} @llvm.fma.v8f32({vector} %v{p}, {vector} %w{n % 3}, {vector} %a{n})"]
+    stores = []
+    for n in sums:
+        stores += [f"%o{n} = getelementptr i8, ptr %output, i64 {32 * n}", f"store {vector} %b{n}, ptr %o{n}, align 4"]
+    lines = ["br label %loop", "loop:", "%i = phi i64 [ 0, %entry ], [ %j, %loop ]", *phis, *body]
+    lines += ["%j = add i64 %i, 1", "%more = icmp slt i64 %j, %n", "br i1 %more, label %loop, label %done", "done:"]
+    return "\n".join(
+        [
+            f"declare {vector} @llvm.fma.v8f32({vector}, {vector}, {vector})",
+            "define void @tile(ptr %input, ptr %weight, ptr %output, i64 %n) {",
+            "entry:",
+            *lines,
+            *stores,
+            "ret void",
+            "}",
+        ]
+    )
+
+
+def test_a_tile_that_fills_the_registers_is_not_shuffled() -> None:
+    text = assembly(tile_4x3(), HASWELL)
+    moves = [line for line in text.splitlines() if "vmov" in line and line.count("%ymm") == 2]
+    assert text.count("vfmadd") == 12
+    assert "(%rsp)" not in text
+    assert moves == []
+
+
+def test_others_get_the_options_that_llvm_starts_with() -> None:
+    """In a process of its own, where LLVM has never seen our options before the first look."""
+    code = """
+from tests.runtime import test_assemble as t
+from convjit.runtime.assemble import assembly
+texts = t.STRIDED, t.tile_4x3()
+before = [t.somebody_elses_assembly(text) for text in texts]
+ours = [assembly(text, t.HASWELL) for text in texts]
+assert [t.somebody_elses_assembly(text) for text in texts] == before
+assert all(a != b for a, b in zip(ours, before))
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_others_are_untouched_while_we_compile_in_another_thread() -> None:
@@ -85,7 +141,7 @@ def test_others_are_untouched_while_we_compile_in_another_thread() -> None:
     assert seen <= {ours}
 
 
-def test_lsr_is_back_after_a_failure() -> None:
+def test_options_are_back_after_a_failure() -> None:
     before = somebody_elses_assembly()
     with pytest.raises(InternalError):
         assemble("define void @f() { ret i32 }", HASWELL)
