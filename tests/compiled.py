@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from convjit.emit.llvm import emit
+from convjit.emit.llvm import emit_module
 from convjit.kernel.ir import Kernel
 from convjit.machine import Machine
-from convjit.runtime.assemble import CodeTarget, assemble, load
+from convjit.runtime.assemble import CodeTarget, Library, assemble, load
 
 Array = np.ndarray[Any, Any]
 
@@ -29,7 +29,23 @@ def run(
     ranges: Mapping[str, tuple[int, int]] | None = None,
 ) -> None:
     """Compile the kernel for a CPU and call it once, as `interpret` takes its arguments."""
-    library = load(assemble(emit(kernel, machine), target(machine)), [kernel.name])
+    call(compiled((kernel,), machine), kernel, arrays, sizes, ranges)
+
+
+def compiled(kernels: tuple[Kernel, ...], machine: Machine) -> Library:
+    """Several kernels in one object."""
+    image = assemble(emit_module(kernels, machine), target(machine))
+    return load(image, [kernel.name for kernel in kernels])
+
+
+def call(
+    library: Library,
+    kernel: Kernel,
+    arrays: Mapping[str, Array],
+    sizes: Mapping[str, int] | None = None,
+    ranges: Mapping[str, tuple[int, int]] | None = None,
+) -> None:
+    """Call one of them."""
     numbers = [arrays[p.name].ctypes.data for p in kernel.parameters]
     numbers += [(sizes or {})[size] for size in kernel.sizes]
     numbers += [end for axis in kernel.threads for end in (ranges or {})[axis]]

@@ -9,9 +9,10 @@ from __future__ import annotations
 from convjit.emit.table import TABLE, Form, Written
 from convjit.emit.words import literal, llvm_type, symbol_name, value_name, vector_literal
 from convjit.errors import InternalError
-from convjit.kernel.ir import For, If, Kernel, Local, Op, Operand, Stmt, Type, lanes
+from convjit.kernel.ir import For, If, Kernel, Launch, Local, Op, Operand, Stmt, Type, element, lanes, vector
 from convjit.kernel.select import row_named
 from convjit.kernel.signature import POINTER, operand_types
+from convjit.kernel.types import size
 from convjit.machine import Machine
 
 SHARED = "@smem"
@@ -56,7 +57,7 @@ class _Function:
         for local in kernel.locals:
             self._local(local)
         self._body(kernel.body)
-        calling, attributes = ("ptx_kernel ", self._launch()) if kernel.launch else ("", " nounwind")
+        calling, attributes = ("ptx_kernel ", _notes(kernel.launch)) if kernel.launch else ("", " nounwind")
         head = f"define {calling}void {symbol_name(kernel.name)}({', '.join(arguments)}){attributes} {{"
         return "\n".join([head, "entry:", *self.lines, "  ret void", "}", ""])
 
@@ -64,15 +65,6 @@ class _Function:
         value = f"%{name}"
         self.pointers[value] = type
         return f"{llvm_type(type)} noalias {'' if written else 'readonly '}{self._define(value)}"
-
-    def _launch(self) -> str:
-        launch = self.kernel.launch
-        if launch is None:
-            raise InternalError(f"kernel {self.kernel.name} has no launch")
-        notes = [f'"nvvm.reqntid"="{launch.threads}"']
-        notes += [f'"nvvm.minctasm"="{launch.min_blocks}"'] if launch.min_blocks else []
-        notes += [f'"nvvm.cluster_dim"="{launch.cluster},1,1"'] if launch.cluster > 1 else []
-        return " nounwind " + " ".join(notes)
 
     def _local(self, local: Local) -> None:
         value = f"%{local.name}"
@@ -115,7 +107,7 @@ class _Function:
             self.lines.append(text.format(self._define(op.result), *args))
             if op.type[0] == "p":
                 self.pointers[op.result] = op.type
-        else:
+        elif text:
             self.lines.append(text.format("", *args))
 
     def _template(self, op: Op, spaces: tuple[Type, ...]) -> Template:
@@ -246,25 +238,55 @@ class _Function:
         return True
 
     def _masked(self, op: Op) -> bool:
-        """One number under a mask is a branch; vectors have an intrinsic."""
-        if lanes(op.type) > 1:
+        """One number under a mask is a branch. Vectors have an intrinsic, which NVPTX cannot select: lane by lane."""
+        if lanes(op.type) == 1:
+            self._masked_number(op)
+            return True
+        if self.machine.kind == "cpu":
             return False
+        self.branches += 1
+        base, one = op.result or f"%mask{self.branches}", element(op.type)
+        whole: Operand = 0
+        for lane in range(lanes(op.type)):
+            bit, value, at = (f"{base}$l{lane}{part}" for part in "mvp")
+            which = ("lane", lane)
+            self._op(
+                Op(bit, "extract", "i1", (op.args[-1],), (which, ("from", vector("i1", lanes(op.type)))))
+            )
+            pointer = op.args[-2]
+            self._step(Op(at, "step", self.pointers[str(pointer)], (pointer, lane * size(one))))
+            align = ("align", min(int(str(op.attribute("align"))), size(one)))
+            if op.result:
+                self._masked_number(Op(value, op.name, one, (at, bit), (align,)))
+                last = lane == lanes(op.type) - 1
+                into = op.result if last else f"{base}$l{lane}"
+                self._op(Op(into, "insert", op.type, (whole, value), (which,)))
+                whole = into
+            else:
+                self._op(Op(value, "extract", one, op.args[:1], (which, ("from", op.type))))
+                self._masked_number(Op("", op.name, one, (value, at, bit), (align,)))
+        return True
+
+    def _masked_number(self, op: Op) -> None:
         self.branches += 1
         then, end, before = f"mask{self.branches}$then", f"mask{self.branches}$end", self.label
         condition = self._operand("i1", op.args[-1])
         self.lines += [f"  br i1 {condition}, label %{then}, label %{end}", f"{then}:"]
-        attributes = op.attributes
         inner = f"{op.result}$v" if op.result else ""
-        self._op(Op(inner, op.name.removesuffix("_masked"), op.type, op.args[:-1], attributes))
+        self._op(Op(inner, op.name.removesuffix("_masked"), op.type, op.args[:-1], op.attributes))
         self.lines += [f"  br label %{end}", f"{end}:"]
         if op.result:
-            value = self.names.pop(inner)
-            zero = literal(op.type, 0)
-            self.lines.append(
-                f"  {self._define(op.result)} = phi {llvm_type(op.type)} [ {value}, %{then} ], [ {zero}, %{before} ]"
-            )
+            arms = f"[ {self.names.pop(inner)}, %{then} ], [ {literal(op.type, 0)}, %{before} ]"
+            self.lines.append(f"  {self._define(op.result)} = phi {llvm_type(op.type)} {arms}")
         self.label = end
-        return True
+
+
+def _notes(launch: Launch) -> str:
+    """What the kernel promises about its launch. PTX takes `reqntid` or `maxntid`, not both."""
+    notes = [f'"nvvm.reqntid"="{launch.threads}"']
+    notes += [f'"nvvm.minctasm"="{launch.min_blocks}"'] if launch.min_blocks else []
+    notes += [f'"nvvm.cluster_dim"="{launch.cluster},1,1"'] if launch.cluster > 1 else []
+    return " nounwind " + " ".join(notes)
 
 
 SPECIAL = {

@@ -23,7 +23,7 @@ USABLE: dict[str, tuple[int, int]] = {
     "llvm.nvvm.read.ptx.sreg.tid.x": (0, 0),
     "llvm.nvvm.read.ptx.sreg.ctaid.x": (0, 0),
     "llvm.nvvm.barrier.cta.sync.aligned.all": (70, 60),
-    "llvm.nvvm.prefetch.global.L2": (0, 0),
+    "llvm.nvvm.prefetch.global.L2": (90, 80),
     **{
         f"llvm.nvvm.cp.async.{cache}.shared.global.{size}{fill}": (80, 70)
         for cache, size in (("ca", 4), ("ca", 8), ("cg", 16))
@@ -33,9 +33,7 @@ USABLE: dict[str, tuple[int, int]] = {
     "llvm.nvvm.cp.async.wait.group": (80, 70),
 }
 """NVPTX functions with the least sm and PTX version."""
-PLAIN = re.compile(
-    r"llvm\.(?:(?:fma|fabs|sqrt|rint|copysign)\.f(?:32|64)|abs\.\w+|masked\.(?:load|store)\.\w+\.p[013])"
-)
+PLAIN = re.compile(r"llvm\.(?:(?:fma|fabs|sqrt|rint)\.(?:v\d+)?f(?:32|64)|abs\.(?:v\d+)?i(?:8|16|32|64))")
 """Functions of any target that NVPTX has instructions for."""
 
 _CALLED = re.compile(r"@(llvm\.[\w.]+)")

@@ -248,7 +248,10 @@ def _store_masked(f: Form) -> Written:
 
 
 def _prefetch(f: Form) -> Written:
+    """A hint: where LLVM has no instruction for it (before sm_90) nothing is written."""
     if f.machine.kind == "cuda":
+        if f.machine.sm < 90:
+            return (), ()
         name = "@llvm.nvvm.prefetch.global.L2"
         return (f"call void {name}(ptr addrspace(1) {{1}})",), (f"declare void {name}(ptr addrspace(1))",)
     name = "@llvm.prefetch.p0"

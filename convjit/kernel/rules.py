@@ -25,7 +25,8 @@ NEEDED_SM: dict[str, int] = {
     "cp_async_wait": 80,
 }
 ELEMENTS: dict[str, frozenset[str]] = {
-    **dict.fromkeys(("add", "sub", "mul", "neg", "abs", "max", "min"), INTEGERS | COMPUTED),
+    **dict.fromkeys(("add", "sub", "mul", "neg", "max", "min"), INTEGERS | COMPUTED),
+    "abs": frozenset({"i8", "i16", "i32", "i64"}) | COMPUTED,
     **dict.fromkeys(("div", "sqrt", "rint"), COMPUTED),
     **dict.fromkeys(("udiv", "urem", "shl", "lshr"), INTEGERS),
     **dict.fromkeys(("and", "or", "xor"), INTEGERS | {"i1"}),

@@ -161,11 +161,13 @@ def test_arguments_are_checked() -> None:
     x = np.zeros(4, np.float32)
     with pytest.raises(InternalError, match="^f: no number is given for n$"):
         interpret(kernel, avx2, {"x": x, "y": x})
-    for wrong in (
+    column = np.zeros((4, 4), np.float32)[:, 0]
+    wrongs: tuple[dict[str, Array], ...] = (
         {"x": x},
         {"x": x, "y": x.astype(np.float64)},
-        {"x": x, "y": np.zeros((4, 4), np.float32)[:, 0]},
-    ):
+        {"x": x, "y": column},
+    )
+    for wrong in wrongs:
         with pytest.raises(InternalError, match="^f: parameter y takes a contiguous array of f32$"):
             interpret(kernel, avx2, wrong, {"n": 1})
 

@@ -75,6 +75,7 @@ WRONG_OPS = {
     "%1 = add f32x1 1.0, 2.0": "there is no type 'f32x1'",
     "%1 = add f16 1.0, 2.0": "not for type f16",
     "%1 = div i32 1, 2": "not for type i32",
+    "%1 = abs u8 1": "not for type u8",
     "%1 = udiv f32 1.0, 2.0": "not for type f32",
     "%1 = lt i32 1, 2 {type i32}": "not for type i32",
     "prefetch f32 %x": "it has no type, not 'f32'",
