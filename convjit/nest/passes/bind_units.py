@@ -46,10 +46,8 @@ def bind_units(nest: Nest, phase: Phase) -> Nest:
     blocks, body = block_loops(nest.body)
     units = {l.name: l for l in unit_loops(body)}
     threads = count_threads(list(units.values()), phase)
-    names = {b.name: keep_dims(b, units) for b in nest.buffers}
     idle, counts = idle_guard(list(units.values()), blocks, threads)
-    work = [l for l in units.values() if "~" not in l.name]
-    body = bind(body, Binder(work, names, idle, threads))
+    body = bind(body, Binder(nest, units, idle, threads))
     if blocks:
         body = (digits(blocks, "block"), *body)
     buffers = tuple(replace(b, dims=tuple(d for d in b.dims if d not in units)) if b.level == "registers" else b for b in nest.buffers)
@@ -145,10 +143,11 @@ class Binder:
     """Takes unit loops off statements. `units` are the loops of the work (not of copies) that threads run, `kept` the
     dimensions that stay of each register buffer, `idle` the guard of threads past the end."""
 
-    def __init__(
-        self, units: list[Loop], kept: dict[str, tuple[int, ...] | None], idle: tuple[Guard, ...], threads: int
-    ) -> None:
-        self.units, self.kept, self.idle, self.threads = units, kept, idle, threads
+    def __init__(self, nest: Nest, units: dict[str, Loop], idle: tuple[Guard, ...], threads: int) -> None:
+        self.units = [l for l in units.values() if "~" not in l.name]
+        self.kept = {b.name: keep_dims(b, units) for b in nest.buffers}
+        self.shared = frozenset(b.name for b in nest.buffers if b.level == "shared")
+        self.idle, self.threads = idle, threads
 
     def statement(self, stmt: Stmt) -> tuple[Stmt, ...]:
         """The statement without its unit loops."""
@@ -157,6 +156,8 @@ class Binder:
         if isinstance(stmt, NESTED):
             return (replace(stmt, body=self.block(stmt.body)),)
         if isinstance(stmt, Store):
+            if stmt.target.buffer in self.shared:  # who has no part of the work still has one of the copies
+                return (stmt,)
             when = stmt.when if self.registers(stmt.target) else (*stmt.when, *self.idle)
             return (replace(stmt, target=self.load(stmt.target), value=map_loads(stmt.value, self.read), when=when),)
         if isinstance(stmt, MulAdd):
