@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_right
 from dataclasses import dataclass, field
 from functools import cached_property
+
+WORD = re.compile(r"\w+")
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,12 @@ class Span:
     def text(self) -> str:
         """The characters themselves."""
         return self.source.text[self.start : self.end]
+
+    @property
+    def first_word(self) -> Span:
+        """The word that the characters begin with."""
+        word = WORD.match(self.source.text, self.start, self.end)
+        return Span(self.source, self.start, word.end() if word else self.end)
 
     def to(self, other: Span) -> Span:
         """From the start of this span to the end of `other`."""

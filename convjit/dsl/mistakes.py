@@ -46,7 +46,7 @@ MISTAKES = (
     Mistake("A tensor's type is followed by its axes in '[' and ']', found {found}.", f"For example: {EXAMPLE}",
             ("conv a { input x : f32 ;", "conv a { param x : f32 ;", "conv a { input x : u8 in 0..127 ;")),
     Mistake("An axis is written in capital letters, found {found}.", f"For example: {EXAMPLE}",
-            ("conv a { input x : f32 [n", "conv a { input x : f32 [N, n", "conv a { param x : f32 [n",
+            ("conv a { input x : f32 [n", "conv a { input x : f32 [N, n", "conv a { input x : f32 [N, N, n", "conv a { param x : f32 [n",
              "conv a { input x : f32 [N] scale s per n", "conv a { input x : f32 [N] zero s per n")),
     Mistake("A range is written low..high, found {found}.", "For example: input x : u8 in 0..127 [N=1, W=8, C=4]",
             ("conv a { input x : u8 in 0 , 1", "conv a { input x : u8 in 0 .. [")),
@@ -158,9 +158,9 @@ def _glued(error: GluedWords, source: Source) -> Diagnostic:
     span = Span(source, first.start_pos or 0, found_span(source, second.start_pos or 0).end)
     if str(first) in CLAUSES and first.type == str(first).upper() or first.type == "PADDING":
         return Diagnostic(f"Unknown clause '{span.text}'.", span, "not a clause", hints=did_you_mean(span.text, CLAUSES))
-    return Diagnostic(
-        f"'{span.text}' is not a word of the language.", span, hints=(f"Put a space between '{first}' and '{second}'.",)
-    )
+    known = (*CLAUSES, "conv", "let", "transposed", "sparse", "scale", "zero", "per", "round")
+    hints = did_you_mean(span.text, known) or (f"Put a space between '{first}' and '{second}'.",)
+    return Diagnostic(f"'{span.text}' is not a word of the language.", span, hints=hints)
 
 
 def _unexpected(error: UnexpectedInput, span: Span, takes: frozenset[str], start: str) -> Diagnostic:
@@ -215,7 +215,9 @@ def _expected(takes: frozenset[str]) -> str:
     if left & ENDS == ENDS:
         phrases.append("the end of the clause")
         left -= ENDS
-    plain = sorted(left - OPERATORS) or sorted(left)
+    if left >= OPERATORS - {"CIRCUMFLEX"}:
+        phrases.append("an operator")
+    plain = sorted(left - OPERATORS)
     phrases += [PHRASES.get(name, f"'{name.lower().lstrip('_')}'") for name in plain if name not in ("_NL", "SEMICOLON")]
     if not phrases:
         return "the end of the line"

@@ -94,12 +94,14 @@ def _tree_of(source: Source, start: str) -> tuple[Tree[Token], list[Diagnostic],
 
 def _repair(text: str, lines: Outline, at: int) -> str:
     """The text without the mistake at `at`; everything behind it stays where it is."""
+    swallowed = lines.swallowed_before(at)
+    if swallowed is not None:
+        return _cross_out(text, swallowed, at)
     if at >= len(text.rstrip()) and lines.open_braces:
         return text + "\n}"
     if lines.open_braces and ITEM.match(text, at) and text[at - 1].isspace():
         return text[: at - 1] + "}" + text[at:]
-    clause = lines.swallowed_before(at) or lines.at(at)
-    return _cross_out(text, clause, at)
+    return _cross_out(text, lines.at(at), at)
 
 
 def _cross_out(text: str, clause: Clause, at: int) -> str:

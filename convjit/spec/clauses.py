@@ -20,8 +20,13 @@ def one_of(scope: Scope, conv: ast.Conv, kind: type[C]) -> C | None:
     """The clause of a kind that may stand once; another one is reported."""
     found = all_of(conv, kind)
     for clause in found[1:]:
-        scope.report(f"'{kind.__name__.lower()}' is given twice.", clause.span, "again here")
+        scope.report(f"'{kind.__name__.lower()}' is given twice.", head(clause), "again here")
     return found[0] if found else None
+
+
+def head(node: ast.Node) -> Span | None:
+    """The word that a clause begins with."""
+    return node.span.first_word if node.span else None
 
 
 def places(conv: ast.Conv) -> tuple[tuple[str, Span], ...]:

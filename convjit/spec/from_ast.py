@@ -70,7 +70,7 @@ def _spec(scope: Scope, conv: ast.Conv) -> ConvSpec | None:
     solved = shape.solve(scope, conv, found.tensors) if found.complete else None
     if solved is None:
         return None
-    types.check_all(scope, found.tensors, found.details)
+    types.check_all(scope, found.tensors)
     options.check_algorithm(scope, conv, chosen, (*solved.window.stride, *solved.window.dilation))
     if conv.damaged or len(scope.diagnostics) > before:
         return None

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from convjit import dtypes
 from convjit.dsl import ast
 from convjit.errors import did_you_mean
+from convjit.source import Span
 from convjit.spec import words
-from convjit.spec.clauses import one_of
+from convjit.spec.clauses import all_of, head, one_of
 from convjit.spec.declare import Declarations
 from convjit.spec.evaluate import Scope
 from convjit.spec.tensor import Compute
@@ -41,9 +42,8 @@ def read(scope: Scope, conv: ast.Conv, found: Declarations) -> Options:
                                  one_of(scope, conv, ast.Compute))  # fmt: skip
     rounding, machine, threads = (one_of(scope, conv, ast.Requantize), one_of(scope, conv, ast.Target),
                                   one_of(scope, conv, ast.Threads))  # fmt: skip
-    flows = [clause for clause in conv.clauses if isinstance(clause, (ast.Dataflow, ast.ScheduleBlock))]
     return Options(
-        dataflow(scope, flows),
+        dataflow(scope, conv),
         algorithm(scope, chosen) or "auto" if chosen else "auto",
         error_bound(scope, error, stored) if error else None,
         compute(scope, arithmetic, (x, w), stored) if arithmetic and stored else None,
@@ -72,11 +72,18 @@ def algorithm(scope: Scope, clause: ast.Algorithm) -> str | None:
             return f"winograd {clause.tile}"
         hint = "Write winograd 2, winograd 4 or winograd 6: the side of the output tile."
         label = "no side" if clause.tile is None else f"not {clause.tile}"
-        scope.report("'winograd' takes the side of its output tile.", clause.span, label, hint=hint)
+        span = clause.word.span if clause.tile is None else _behind(clause)
+        scope.report("'winograd' takes the side of its output tile.", span, label, hint=hint)
         return None
     if word is not None and clause.tile is not None:
-        scope.report(f"'algorithm {word}' takes no number.", clause.span, f"has {clause.tile}")
+        scope.report(f"'algorithm {word}' takes no number.", _behind(clause), "delete it")
     return word
+
+
+def _behind(clause: ast.Algorithm) -> Span | None:
+    """The number behind an algorithm's word."""
+    whole, word = clause.span, clause.word.span
+    return Span(whole.source, word.end + 1, whole.end) if whole and word else None
 
 
 def check_algorithm(scope: Scope, conv: ast.Conv, chosen: Options, window: tuple[int, ...]) -> None:
@@ -97,7 +104,7 @@ def check_algorithm(scope: Scope, conv: ast.Conv, chosen: Options, window: tuple
 def profile(scope: Scope, clause: ast.Requantize, quantised: bool) -> str | None:
     """The rounding profile of a quantised output."""
     if not quantised:
-        scope.report("'requantize' is for an output with a scale.", clause.span, "the output has none")
+        scope.report("'requantize' is for an output with a scale.", head(clause), "the output has none")
         return None
     return known_word(scope, clause.word, words.PROFILES, "profile")
 
@@ -105,7 +112,7 @@ def profile(scope: Scope, clause: ast.Requantize, quantised: bool) -> str | None
 def error_bound(scope: Scope, clause: ast.Error, stored: str | None) -> float | None:
     """The bound on the NRMSE; `stored` is the type of the input's elements."""
     if stored is not None and not dtypes.is_float(stored):
-        scope.report("'error' is for floating-point tensors.", clause.span, "integers are exact")
+        scope.report("'error' is for floating-point tensors.", head(clause), "integers are exact")
         return None
     return scope.real(clause.bound)
 
@@ -120,12 +127,12 @@ def compute(scope: Scope, clause: ast.Compute, names: tuple[str, str], stored: s
         return None
     if word not in dtypes.TYPES or dtypes.is_float(word):
         if clause.scales:
-            scope.report(f"'compute {word}' takes no scales.", clause.span, "only integers need them")
+            scope.report(f"'compute {word}' takes no scales.", clause.type.span, "only integers need them")
             return None
         return Compute(word)
     if not clause.scales:
         scope.report(
-            f"'compute {word}' needs scales.", clause.span, "",
+            f"'compute {word}' needs scales.", clause.type.span, "",
             hint=f"Write compute {word} scale auto, or scale {names[0]} 2^7, {names[1]} 2^7.",
         )  # fmt: skip
         return None
@@ -166,19 +173,18 @@ def target(scope: Scope, clause: ast.Target) -> str | None:
     return None
 
 
-def dataflow(scope: Scope, clauses: Sequence[ast.Dataflow | ast.ScheduleBlock]) -> str | tuple[ast.ScheduleBlock, ...]:
+def dataflow(scope: Scope, conv: ast.Conv) -> str | tuple[ast.ScheduleBlock, ...]:
     """A word, or the blocks of a schedule, each of a phase of its own."""
-    blocks = tuple(c for c in clauses if isinstance(c, ast.ScheduleBlock))
-    named = [c for c in clauses if isinstance(c, ast.Dataflow)]
+    blocks, named = all_of(conv, ast.ScheduleBlock), all_of(conv, ast.Dataflow)
     for clause in named[1:] if not blocks else named:
-        scope.report("There is more than one dataflow.", clause.span, "another one")
+        scope.report("There is more than one dataflow.", head(clause), "another one")
     phases = [block.phase for block in blocks]
     for i, block in enumerate(blocks):
         if block.phase in phases[:i] or block.phase is None and len(blocks) > 1:
             which = f"of the phase '{block.phase}'" if block.phase else "without a phase beside others"
-            scope.report(f"There is more than one dataflow: a block {which}.", block.span, "another one")
-        if not block.lines:
-            scope.report("The dataflow is empty.", block.span, "has no loops", hint="Write dataflow auto.")
+            scope.report(f"There is more than one dataflow: a block {which}.", head(block), "another one")
+        if not block.lines and not conv.damaged:
+            scope.report("The dataflow is empty.", head(block), "has no loops", hint="Write dataflow auto.")
     if blocks:
         return blocks
     return (known_word(scope, named[0].word, words.DATAFLOWS, "dataflow") or "auto") if named else "auto"

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from convjit.dsl import ast
 from convjit.errors import did_you_mean
+from convjit.source import Span
 from convjit.spec import geometry, words
 from convjit.spec.evaluate import Scope
 from convjit.spec.sizes import Sizes
@@ -19,7 +20,7 @@ def per_axis(scope: Scope, exprs: Sequence[ast.Expr], spatial: Sequence[str], cl
     """One number for all spatial axes or one each, as `stride` and `dilation` take them."""
     word = type(clause).__name__.lower()
     if len(exprs) not in (1, len(spatial)):
-        _wrong_count(scope, word, len(exprs), spatial, clause)
+        _wrong_count(scope, word, exprs, spatial)
         return None
     values = [scope.whole(expr, f"The {word}") for expr in exprs]
     known = [value for value in values if value is not None]
@@ -42,7 +43,7 @@ def amounts(scope: Scope, clause: ast.Pad, spatial: Sequence[str]) -> Pairs | st
         return None if amount is None else ((amount, amount),) * len(spatial)
     if len(given) != len(spatial):
         pair = len(spatial) == 1 and len(given) == 2
-        _wrong_count(scope, "pad", len(given), spatial, clause, "Write pad ((low, high))." if pair else "")
+        _wrong_count(scope, "pad", given, spatial, "Write pad ((low, high))." if pair else "")
         return None
     pairs = [_pair(scope, item) for item in given]
     known = [pair for pair in pairs if pair is not None]
@@ -64,12 +65,16 @@ def same(sizes: Sizes, clause: ast.Pad, spatial: Sequence[str], stride: Sequence
             pairs.append(geometry.same_padding(size or 1, kernel, s, d, lower))
         else:
             sizes.scope.report(
-                f"'pad same' needs the size of '{axis}', which is open.", clause.span, "",
+                f"'pad same' needs the size of '{axis}', which is open.", _word_of(clause), "",
                 f"With stride {s} the padding depends on the size; with stride 1 it does not.",
                 "Write the padding in numbers, or give the size.",
             )  # fmt: skip
             return None
     return tuple(pairs)
+
+
+def _word_of(clause: ast.Pad) -> Span | None:
+    return clause.amounts.span if isinstance(clause.amounts, ast.Word) else clause.span
 
 
 def _pair(scope: Scope, item: ast.Expr | ast.PadPair) -> tuple[int, int] | None:
@@ -79,9 +84,11 @@ def _pair(scope: Scope, item: ast.Expr | ast.PadPair) -> tuple[int, int] | None:
     return None if first is None or second is None else (first, second)
 
 
-def _wrong_count(scope: Scope, word: str, count: int, spatial: Sequence[str], clause: ast.Node, hint: str = "") -> None:
+def _wrong_count(scope: Scope, word: str, entries: Sequence[ast.Node], spatial: Sequence[str], hint: str = "") -> None:
     axes = " ".join(spatial)
+    first, last = entries[0].span, entries[-1].span
     scope.report(
-        f"'{word}' has {count} entries for {len(spatial)} spatial axes.", clause.span, f"the axes are {axes}",
+        f"'{word}' has {len(entries)} entries, the convolution is {len(spatial)}-D.",
+        first.to(last) if first and last else None, f"the axes are {axes}",
         hint=hint or f"Write one number for all, or one for each of {axes}, outermost first.",
     )  # fmt: skip

@@ -117,7 +117,7 @@ def _no_groups(sizes: Sizes, axis: str, size: int, groups: int, span: Span | Non
         f"{size} {layout.MEANING[axis]} do not fall into {groups} groups.", span or sizes.span(axis),
         f"does not divide {axis}={size}",
     )  # fmt: skip
-    sizes.wrong.add(axis)
+    sizes.wrong |= {"C", "IC", "OC"}
 
 
 @dataclass(frozen=True)

@@ -25,8 +25,9 @@ def lower_step(scope: Scope, clause: ast.Then, declared: Declared, exact: bool) 
         return None
     wanted = words.STEPS[op]
     if len(clause.arguments) != len(wanted):
-        what = " ".join(f"a {word}" for word in wanted) or "nothing"
-        scope.report(f"'{op}' takes {what}.", clause.span, f"has {len(clause.arguments)} arguments")
+        what = {("number", "number"): "two numbers", (): "no arguments"}.get(wanted, "a " + " ".join(wanted))
+        count = len(clause.arguments)
+        scope.report(f"'{op}' takes {what}.", span, f"has {count} argument{'s' * (count != 1)}")
         return None
     kinds = zip(wanted, clause.arguments, strict=True)
     args = [_argument(scope, kind, given, clause, declared, exact) for kind, given in kinds]
@@ -34,7 +35,7 @@ def lower_step(scope: Scope, clause: ast.Then, declared: Declared, exact: bool) 
     if len(known) < len(args):
         return None
     if op == "clip" and _descending(known):
-        scope.report("'clip' has its ends the wrong way round.", clause.span, "the first is the lower end")
+        scope.report("'clip' has its ends the wrong way round.", span, "the first is the lower end")
     return Then(op, known)
 
 

@@ -143,49 +143,55 @@ def default_output(scope: Scope, x: ast.Tensor, quantised: bool) -> str | None:
     return "i32" if dtypes.bits(x.type.text) <= 8 else "i64"
 
 
-def check_output(scope: Scope, x: Details, w: Details, y: Details, output: ast.Tensor) -> None:
+def check_output(scope: Scope, x: ast.Tensor, w: ast.Tensor, y: ast.Tensor) -> None:
     """Whether the output's type can hold the result."""
-    span, quantised = output.type.span, x.scale is not None
-    if quantised != (w.scale is not None):
-        lacks = "weight" if quantised else "input"
-        scope.report(f"The {lacks} needs a scale, as the other factor has one.", output.name.span, "real = value * scale")
-    elif dtypes.is_float(x.dtype):
-        if not dtypes.is_float(y.dtype):
-            scope.report(f"Floating-point tensors do not give an output of {y.dtype}.", span, f"the input is {x.dtype}")
-    elif quantised and y.scale is None and not dtypes.is_float(y.dtype):
+    span, dtype, quantised = y.type.span, y.type.text, x.scale is not None
+    if dtypes.is_float(x.type.text):
+        if not dtypes.is_float(dtype):
+            scope.report(f"Floating-point tensors do not give an output of {dtype}.", span, f"the input is {x.type.text}")
+    elif quantised != (w.scale is not None):
+        lacks = w if quantised else x
+        message = f"The {lacks.role} needs a scale, as the other factor has one."
+        scope.report(message, lacks.name.span, "has no scale", "real = (value - zero) * scale")
+    elif quantised and y.scale is None and not dtypes.is_float(dtype):
         scope.report("The output of a quantised convolution needs a scale, or a float type.", span, "has no scale")
     elif not quantised and y.scale is not None:
         scope.report("A quantised output needs scales of input and weight.", span, "they have none")
-    elif not quantised and y.dtype not in ("i32", "i64"):
+    elif not quantised and dtype not in ("i32", "i64"):
         scope.report(
-            f"Integer tensors do not give an output of {y.dtype}.", span, "", "The exact sum is i32 or i64.",
+            f"Integer tensors do not give an output of {dtype}.", span, "", "The exact sum is i32 or i64.",
             "Declare i32 or i64, or give scales to all three tensors.",
         )  # fmt: skip
 
 
-def check_addend(scope: Scope, tensor: ast.Tensor, own: Details, x: Details, y: Details) -> None:
+def check_addend(scope: Scope, tensor: ast.Tensor, x: ast.Tensor, y: ast.Tensor) -> None:
     """Whether a bias or a residual can be added to the sum."""
-    if own.scale is not None:
+    if tensor.scale is not None:
         if x.scale is None:
             scope.report("A quantised residual needs a quantised convolution.", tensor.name.span, "has a scale")
         return
-    allowed = ["f32", "i32", "i64"] if x.scale is not None else [y.dtype]
-    if dtypes.is_float(x.dtype):
-        allowed += ["f64" if x.dtype == "f64" else "f32"]
-    if tensor.role == "residual" and x.scale is not None:
-        allowed = ["f32"]
-    if own.dtype not in allowed:
-        message = f"The {tensor.role} '{tensor.name.text}' must be {' or '.join(dict.fromkeys(allowed))} here."
-        scope.report(message, tensor.type.span, f"it is {own.dtype}")
+    allowed = _addends(tensor.role, x, y)
+    if tensor.type.text not in allowed:
+        message = f"The {tensor.role} '{tensor.name.text}' must be {' or '.join(allowed)} here."
+        scope.report(message, tensor.type.span, f"it is {tensor.type.text}")
 
 
-def check_all(scope: Scope, declared: Declared, details: dict[str, Details]) -> None:
+def _addends(role: str, x: ast.Tensor, y: ast.Tensor) -> tuple[str, ...]:
+    """The types that may be added: real numbers, or integers in the units of the sum."""
+    if x.scale is not None:
+        return ("f32", "i32", "i64") if role == "bias" else ("f32",)
+    if not dtypes.is_float(x.type.text):
+        return (y.type.text,)
+    return tuple(dict.fromkeys([y.type.text, "f64" if x.type.text == "f64" else "f32"]))
+
+
+def check_all(scope: Scope, declared: Declared) -> None:
     """Whether all types of a convolution go together."""
     roles = {tensor.role: tensor for tensor in declared.values()}
-    x, w, y = (details[roles[role].name.text] for role in ("input", "weight", "output"))
-    if not check_product(scope, roles["input"], roles["weight"]):
+    x, w, y = (roles[role] for role in ("input", "weight", "output"))
+    if not check_product(scope, x, w):
         return
-    check_output(scope, x, w, y, roles["output"])
-    for name, tensor in declared.items():
+    check_output(scope, x, w, y)
+    for tensor in declared.values():
         if tensor.role in ("bias", "residual"):
-            check_addend(scope, tensor, details[name], x, y)
+            check_addend(scope, tensor, x, y)

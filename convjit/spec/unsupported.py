@@ -32,12 +32,14 @@ def _missing(spec: ConvSpec) -> Iterator[tuple[str, Span | None]]:
         yield f"'compute {spec.compute.dtype}'", spec.place("compute")
     if spec.algorithm not in ("auto", "direct"):
         yield f"'algorithm {spec.algorithm}'", spec.place("algorithm")
-    if spec.requantize is not None:
-        yield f"'requantize {spec.requantize}'", spec.place("requantize") or spec.output.span
+    if spec.requantize is not None and spec.place("requantize"):
+        yield f"'requantize {spec.requantize}'", spec.place("requantize")
 
 
 def _tensor(spec: ConvSpec, tensor: Tensor) -> Iterator[tuple[str, Span | None]]:
     name = tensor.name
+    if tensor.role == "output" and spec.input.dtype not in STORED and not spec.place(f"type {name}"):
+        return  # it follows from the input, which is refused
     if tensor.scale is not None or tensor.zero is not None:
         yield f"A quantised {tensor.role}", spec.place(f"scale {name}") or spec.place(f"zero {name}")
     elif tensor.role != "param" and tensor.dtype not in STORED:
