@@ -6,11 +6,12 @@ its values in phis; constants stand where they are used.
 
 from __future__ import annotations
 
-from convjit.emit.table import TABLE, Form, Written
+from convjit.emit.form import Form, Written
+from convjit.emit.table import TABLE
 from convjit.emit.words import literal, llvm_type, symbol_name, value_name, vector_literal
 from convjit.errors import InternalError
 from convjit.kernel.ir import For, If, Kernel, Launch, Local, Op, Operand, Stmt, Type, element, lanes, vector
-from convjit.kernel.select import row_named
+from convjit.kernel.select import row_of
 from convjit.kernel.signature import POINTER, operand_types
 from convjit.kernel.types import size
 from convjit.machine import Machine
@@ -123,9 +124,7 @@ class _Function:
         if writer is not None:
             threads = self.kernel.launch.threads if self.kernel.launch else 0
             return writer(Form(op, types, self.machine, threads))
-        row = row_named(self.machine, op.name, op.type)
-        if row is None:
-            raise InternalError(f"{self.machine.name} has no instruction {op.name} that gives {op.type}")
+        row = row_of(self.machine, op)
         places = {"out": "{0}", "a": "{1}", "b": "{2}", "acc": "{3}", "t": "{0}$t"}
         return tuple(line.format(**places) for line in row.code), row.declare
 

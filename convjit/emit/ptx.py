@@ -2,6 +2,10 @@
 
 The back end ends the process where it cannot select an instruction, and turns an unknown `llvm.nvvm` name into a call
 of a function that nobody has. So the text may use nothing but the functions listed here.
+
+Pointers to shared memory have 64 bits here. LLVM's `--nvptx-short-ptr` would make them 32, but belongs to the whole
+process; the assembler finds out by itself that the upper half isn't needed (an 8x8 register tile took 127 registers
+and 13,600 bytes of code without the option, 126 and 13,600 with it).
 """
 
 from __future__ import annotations

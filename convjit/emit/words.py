@@ -29,7 +29,6 @@ ELEMENTS: dict[str, str] = {
     "ptr.global": "ptr addrspace(1)",
     "ptr.shared": "ptr addrspace(3)",
 }
-FLOATS = frozenset(("f16", "bf16", "f32", "f64"))
 
 
 @lru_cache(maxsize=1024)

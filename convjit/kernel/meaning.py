@@ -11,9 +11,8 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 
-from convjit.errors import InternalError
 from convjit.kernel.ir import Op, Type, element, lanes
-from convjit.kernel.select import row_named
+from convjit.kernel.select import row_of
 from convjit.kernel.types import FLOATS
 from convjit.machine import Machine
 
@@ -48,10 +47,7 @@ def meaning(op: Op, machine: Machine) -> Meaning:
         return SIMPLE[op.name]
     if op.name in MADE:
         return MADE[op.name](op)
-    row = row_named(machine, op.name, op.type)
-    if row is None:
-        raise InternalError(f"{machine.name} gives {op.name} {op.type} no meaning")
-    return row.meaning
+    return row_of(machine, op).meaning
 
 
 def _unsigned(a: Array) -> Array:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from convjit.kernel.ir import Type
+from convjit.errors import InternalError
+from convjit.kernel.ir import Op, Type
 from convjit.machine import Machine, Row
 
 
@@ -28,6 +29,14 @@ def widths(machine: Machine, types: tuple[str, str, str]) -> tuple[int, ...]:
 def row_named(machine: Machine, name: str, type: Type) -> Row | None:
     """The row that an op of that name and type stands for."""
     return _by_name(machine).get((name, type))
+
+
+def row_of(machine: Machine, op: Op) -> Row:
+    """The row that the op stands for; `InternalError` where the machine has none."""
+    row = row_named(machine, op.name, op.type)
+    if row is None:
+        raise InternalError(f"{machine.name} has no instruction {op.name} that gives {op.type}")
+    return row
 
 
 @lru_cache(maxsize=64)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from convjit.errors import InternalError
 from convjit.kernel.ir import Op, Type, element, lanes, vector
 from convjit.kernel.ops import OPS
-from convjit.kernel.select import row_named
+from convjit.kernel.select import row_of
 from convjit.machine import Machine
 
 POINTER = "ptr*"
@@ -18,10 +17,7 @@ def operand_types(op: Op, machine: Machine) -> tuple[Type, ...]:
     """The type of each operand; `POINTER` where any pointer will do. `InternalError` for an op that is not known."""
     signature = OPS.get(op.name)
     if signature is None:
-        row = row_named(machine, op.name, op.type)
-        if row is None:
-            raise InternalError(f"{machine.name} has no instruction {op.name} that gives {op.type}")
-        return row.operands
+        return row_of(machine, op).operands
     other = ""
     for key, value in op.attributes:
         if key in ("from", "type"):

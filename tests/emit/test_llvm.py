@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from convjit import machine
+from convjit.emit.form import Form
 from convjit.emit.llvm import emit, emit_module
-from convjit.emit.table import TABLE, Form
+from convjit.emit.table import TABLE
 from convjit.emit.words import literal, llvm_type, scalar_literal, symbol_name, value_name, vector_literal
 from convjit.errors import InternalError
 from convjit.kernel.ir import Launch, Op

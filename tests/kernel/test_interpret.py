@@ -172,6 +172,14 @@ def test_arguments_are_checked() -> None:
             interpret(kernel, avx2, wrong, {"n": 1})
 
 
+def test_an_attribute_that_is_no_number() -> None:
+    """Unverified kernels are refused too, not guessed at."""
+    kernel = parse(CPU % "%v = load f32 %x {align 1.5}")
+    x = np.zeros(4, np.float32)
+    with pytest.raises(InternalError, match="^load: attribute align must be a whole number, not 1.5$"):
+        interpret(kernel, machine.get("cpu:avx2"), {"x": x, "y": x}, {"n": 1})
+
+
 GPU = """kernel f for cuda:sm_80
 parameter x f32 in global
 parameter y f32 in global written
