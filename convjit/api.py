@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 
+from convjit import __version__
 from convjit import machine as machines
 from convjit.dsl import ast
+from convjit.dsl.parse import parse, read_source
 from convjit.errors import ConvError
 from convjit.machine.machine import Machine
 from convjit.pipeline import Compilation, code_target, stage_texts
@@ -21,13 +22,15 @@ from convjit.runtime.tasks import task_symbols, with_tasks
 from convjit.settings import settings
 from convjit.source import Source
 from convjit.spec.conv import ConvSpec
+from convjit.spec.from_ast import from_source, lower
 from convjit.spec.unsupported import refuse
 
-VERSION = "0.1.0"
+Program = str | os.PathLike[str] | ConvSpec | ast.Program
+Syntax = ast.Conv | None
 
 
 def compile(
-    spec: str | os.PathLike[str] | ConvSpec | ast.Program, target: str | None = None, threads: int | None = None
+    spec: Program, target: str | None = None, threads: int | None = None
 ) -> CompiledConv | Mapping[str, CompiledConv]:
     """Compile a convolution.
 
@@ -41,32 +44,32 @@ def compile(
     return next(iter(kernels.values())) if len(kernels) == 1 else kernels
 
 
-def read(spec: str | os.PathLike[str] | ConvSpec | ast.Program) -> dict[str, tuple[ConvSpec, ast.Conv | None]]:
-    """The specs by name, and the syntax that each was written in."""
+def read(spec: Program) -> dict[str, tuple[ConvSpec, Syntax]]:
+    """The specs by name, and the syntax that each was written in. `ConvError` with all mistakes of a text at once."""
     if isinstance(spec, ConvSpec):
         return {spec.name: (spec, None)}
-    from convjit.dsl.parse import parse
-    from convjit.spec.from_ast import lower
-
-    program = spec if isinstance(spec, ast.Program) else parse(*text_of(spec))
+    program = spec if isinstance(spec, ast.Program) else _parse(source_of(spec))
     syntax = {c.name.text: c for c in program.convs()}
     return {name: (s, syntax.get(name)) for name, s in lower(program).items()}
 
 
-def text_of(spec: str | os.PathLike[str]) -> tuple[str, str]:
-    """Text and the name to show in errors. A string with a `{` is text, any other a path."""
-    if isinstance(spec, str) and "{" in spec:
-        return spec, "<text>"
-    path = Path(spec)
+def _parse(source: Source) -> ast.Program:
     try:
-        return path.read_text(encoding="utf-8"), str(path)
-    except FileNotFoundError:
+        return parse(source.text, source.name)
+    except ConvError:
+        from_source(source)  # raises the mistakes of meaning beside those of syntax
+        raise
+
+
+def source_of(spec: str | os.PathLike[str]) -> Source:
+    """The text of a program: a string with a `{` is the text itself, any other the path of a file."""
+    if isinstance(spec, str) and "{" in spec:
+        return Source(spec)
+    path = os.fspath(spec)
+    if not os.path.lexists(path):
         hint = "A program has a '{'; anything else is taken as the path of a file."
-        raise ConvError.of(f"There is no file '{path}'.", hint=hint) from None
-    except UnicodeDecodeError:
-        raise ConvError.of(f"The file '{path}' is not text in UTF-8.") from None
-    except OSError as error:
-        raise ConvError.of(f"The file '{path}' cannot be read: {error.strerror}.") from None
+        raise ConvError.of(f"There is no file '{path}'.", hint=hint)
+    return read_source(path)
 
 
 def machine_for(spec: ConvSpec, target: str | None) -> Machine:
@@ -75,11 +78,15 @@ def machine_for(spec: ConvSpec, target: str | None) -> Machine:
     return machines.get(best_target(machines.MACHINES) if name == "cpu" else name)
 
 
-def compile_one(spec: ConvSpec, syntax: ast.Conv | None, target: str | None, threads: int | None) -> CompiledConv:
+def compilation(spec: ConvSpec, syntax: Syntax = None, target: str | None = None) -> Compilation:
+    """Every stage of one convolution, each made when it is asked for; nothing is loaded or run."""
+    return Compilation(spec, machine_for(spec, target), syntax)
+
+
+def compile_one(spec: ConvSpec, syntax: Syntax, target: str | None, threads: int | None) -> CompiledConv:
     """One convolution, through all stages."""
     refuse(spec)
-    machine = machine_for(spec, target)
-    c = Compilation(spec, machine, syntax)
+    c = compilation(spec, syntax, target)
     image = object_of(c)
     library = c.timed("load", lambda: load(image, task_symbols(c.program)))
     if "profile" in settings.verbose:
@@ -87,21 +94,17 @@ def compile_one(spec: ConvSpec, syntax: ast.Conv | None, target: str | None, thr
     axes = {t.name: t.axes for t in spec.tensors}
     constants = tuple(t.name for t in spec.arguments if t.role in ("weight", "bias", "param"))
     return CompiledConv(
-        c.program, library, threads=threads or spec.threads or settings.threads, spec=spec,
+        c.program, library, threads=spec.threads if threads is None else threads, spec=spec,
         stages=stage_texts(c), explanation=lambda: explain(c), axes=axes, constants=constants,
     )  # fmt: skip
 
 
 def object_of(c: Compilation) -> bytes:
     """The object file: from the cache, or made now. Emission and code generation are skipped on a hit."""
-    name = cache.key(VERSION, VERSIONS, c.machine, tuple(str(k) for k in c.kernels), c.program)
+    name = cache.key(__version__, VERSIONS, c.machine, tuple(str(k) for k in c.kernels), c.program)
 
     def make() -> bytes:
         text = with_tasks(c.llvm, c.program)
         return c.timed("codegen", lambda: assemble(text, code_target(c.machine)))
 
     return cache.cached(name, make)
-
-
-Compile = Callable[..., CompiledConv | Mapping[str, CompiledConv]]
-__all__ = ["Source", "compile"]

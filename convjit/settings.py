@@ -68,6 +68,7 @@ class Settings:
     verify = Setting("CONVJIT_VERIFY", _switch, False, "1 checks the intermediate form after every pass")
     target = Setting[str | None]("CONVJIT_TARGET", str, None, "target where neither spec nor call names one")
     threads = Setting[int | None]("CONVJIT_THREADS", _count, None, "number of CPU workers")
+    debug = Setting("CONVJIT_DEBUG", _switch, False, "1 makes the command line show where a bug was met")
     perf_map = Setting("CONVJIT_PERF_MAP", _switch, False, "1 writes symbol names for Linux perf")
 
 

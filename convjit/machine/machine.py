@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -42,7 +42,7 @@ class Row:
     roles: tuple[tuple[str, int], ...]
     operands: tuple[str, str, str]
     code: tuple[str, ...]
-    meaning: Meaning
+    meaning: Meaning = field(compare=False)
     declare: tuple[str, ...] = ()
     feature: str = ""
     sm: int = 0

@@ -1,0 +1,62 @@
+"""What `run` prints of a block."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from convjit.cli.check import Verdict
+from convjit.cli.runner import Measured
+from convjit.spec.conv import ConvSpec
+from convjit.spec.tensor import Tensor
+
+
+def result_lines(
+    spec: ConvSpec, settled: ConvSpec, measured: Measured, verdict: Verdict, notes: Mapping[str, str]
+) -> list[str]:
+    """Shapes, target, error, time. `notes` say where each tensor's data is from."""
+    flow = spec.dataflow if isinstance(spec.dataflow, str) else "as written"
+    workers = f"{measured.threads} thread{'s' * (measured.threads > 1)}"
+    head = f"{spec.name}: dataflow {flow} on {measured.target}, {workers}"
+    tensors = [(t.name, _shape(t), notes.get(t.name, "")) for t in settled.tensors]
+    return [head, *(f"  {line}" for line in columns(tensors)), *_error(verdict), *_time(settled, measured)]
+
+
+def columns(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Rows of words, aligned."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return ["  ".join(w.ljust(n) for w, n in zip(row, widths, strict=True)).rstrip() for row in rows]
+
+
+def _shape(tensor: Tensor) -> str:
+    sizes = ", ".join(f"{axis}={size}" for axis, size in zip(tensor.axes, tensor.sizes, strict=True))
+    return f"{tensor.dtype}[{sizes}]"
+
+
+def _error(verdict: Verdict) -> list[str]:
+    """Whether the result is right, and how far it is from the reference."""
+    if verdict.wrong:
+        kind = (
+            "differ from the exact result"
+            if verdict.exact
+            else "are further from the reference than rounding explains"
+        )
+        where = f"  WRONG: {verdict.wrong} elements {kind}, the first at {list(verdict.first)}"
+        return [where, f"  NRMSE {verdict.nrmse:.3g}, max error {verdict.largest:.3g}"]
+    if verdict.exact:
+        return ["  exact: every element equals the reference"]
+    return [
+        f"  NRMSE {verdict.nrmse:.3g}, max error {verdict.largest:.3g} ({verdict.share:.1%} of the bound): right"
+    ]
+
+
+def _time(spec: ConvSpec, measured: Measured) -> list[str]:
+    rate = (spec.operations or 0) / measured.seconds
+    text = f"  median time {milliseconds(measured.seconds)}, {rate / 1e9:.1f} GFLOP/s"
+    if measured.peak is None:
+        return [text]
+    return [f"{text}, {rate / measured.peak.operations:.0%} of the peak of {measured.peak}"]
+
+
+def milliseconds(seconds: float) -> str:
+    """A time in milliseconds, or in microseconds below a tenth of one."""
+    return f"{seconds * 1e3:.3f} ms" if seconds >= 1e-4 else f"{seconds * 1e6:.2f} us"

@@ -1,0 +1,33 @@
+"""How long a call takes."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Mapping
+
+SECONDS, LEAST, MOST = 0.3, 5, 1000
+"""A call is repeated for about that long, at least and at most so often."""
+
+
+def median_seconds(call: Callable[[], object]) -> float:
+    """The median of repeated calls, after two that are not counted."""
+    return interleaved({"": call})[""]
+
+
+def interleaved(calls: Mapping[str, Callable[[], object]], seconds: float = SECONDS) -> dict[str, float]:
+    """The median of each call, one of each in every round, so that all of them meet the same disturbances."""
+    for call in (*calls.values(), *calls.values()):
+        call()
+    times: dict[str, list[float]] = {name: [] for name in calls}
+    end = time.perf_counter() + seconds * len(calls)
+    while _goes_on(min(map(len, times.values())), end):
+        for name, call in calls.items():
+            start = time.perf_counter()
+            call()
+            times[name].append(time.perf_counter() - start)
+    return {name: statistics.median(values) for name, values in times.items()}
+
+
+def _goes_on(rounds: int, end: float) -> bool:
+    return rounds < LEAST or (rounds < MOST and time.perf_counter() < end)

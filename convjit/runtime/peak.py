@@ -1,0 +1,98 @@
+"""The peak of this machine, measured: one multiply-add instruction after the other on registers, nothing else.
+
+Every accumulator has a chain of its own, more of them than an instruction's latency times the number of units, so that
+the units never wait. Operations are counted as for a convolution: 2 for each multiplication and addition.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import lru_cache
+
+from convjit.emit.words import llvm_type
+from convjit.machine.machine import Machine, Row
+from convjit.runtime.assemble import CodeTarget, assemble, load
+
+ROUNDS, SECONDS = 7, 4e-3
+"""The best of so many rounds, each about that long."""
+
+RESERVED = 4  # vector registers that are no accumulators: the operands, and room for what an instruction needs besides
+
+
+@dataclass(frozen=True)
+class Peak:
+    """Operations per second of `threads` workers, and the instruction that reached them."""
+
+    operations: float
+    instruction: str
+    threads: int
+
+    def __str__(self) -> str:
+        return f"{self.operations / 1e9:.1f} GFLOP/s, measured with {self.instruction}"
+
+
+def measure(machine: Machine, types: tuple[str, str, str], threads: int = 1) -> Peak | None:
+    """The peak for products of (a, b) added to an accumulator; None where the machine has no instruction for them.
+
+    The machine must be this one, or an older one of its family.
+    """
+    rows = [row for row in machine.rows if row.types == types]
+    row = max(rows, key=_width, default=None)
+    return _measure(machine.name, row, _text(row, machine), _target(machine), threads) if row else None
+
+
+def _width(row: Row) -> int:
+    return row.role("n") * row.role("k") * row.role("m")
+
+
+def _target(machine: Machine) -> CodeTarget:
+    return CodeTarget(machine.llvm_cpu, machine.llvm_features)
+
+
+def _chains(machine: Machine) -> int:
+    return machine.vector_registers - RESERVED
+
+
+def _text(row: Row, machine: Machine) -> str:
+    """LLVM IR of `peak(n, memory)`: n rounds of one instruction for each chain."""
+    a, b, acc = map(llvm_type, row.operands)
+    chains = range(_chains(machine))
+    lines = [*row.declare, "define void @peak(i64 %n, ptr %memory) {", "entry:"]
+    lines += [f"  %a = load {a}, ptr %memory, align 1", f"  %b = load {b}, ptr %memory, align 1"]
+    lines += [f"  %c{j} = load {acc}, ptr %memory, align 1" for j in chains]
+    lines += ["  br label %loop", "loop:", "  %i = phi i64 [ 0, %entry ], [ %next, %loop ]"]
+    lines += [f"  %s{j} = phi {acc} [ %c{j}, %entry ], [ %r{j}, %loop ]" for j in chains]
+    for j in chains:
+        names = {"out": f"%r{j}", "a": "%a", "b": "%b", "acc": f"%s{j}", "t": f"%t{j}"}
+        lines += [f"  {line.format(**names)}" for line in row.code]
+    lines += ["  %next = add i64 %i, 1", "  %more = icmp ult i64 %next, %n"]
+    lines += ["  br i1 %more, label %loop, label %done", "done:"]
+    for j in chains:
+        lines += [f"  %p{j} = getelementptr i8, ptr %memory, i64 {64 * j}"]
+        lines += [f"  store {acc} %r{j}, ptr %p{j}, align 1"]
+    return "\n".join([*lines, "  ret void", "}", ""])
+
+
+@lru_cache(maxsize=16)
+def _measure(name: str, row: Row, text: str, target: CodeTarget, threads: int) -> Peak:
+    library = load(assemble(text, target), ["peak"])
+    function = ctypes.CFUNCTYPE(None, ctypes.c_int64, ctypes.c_void_p)(library.address("peak"))
+    memories = [ctypes.create_string_buffer(64 * 64) for _ in range(threads)]
+
+    def run(rounds: int, memory: ctypes.Array[ctypes.c_char]) -> float:
+        start = time.perf_counter()
+        function(rounds, ctypes.addressof(memory))
+        return time.perf_counter() - start
+
+    rounds = 1000
+    while run(rounds, memories[0]) < SECONDS / 2:
+        rounds *= 2
+    with ThreadPoolExecutor(threads) as workers:
+        best = min(max(workers.map(run, [rounds] * threads, memories)) for _ in range(ROUNDS))
+    chains = text.count(" phi ") - 1
+    return Peak(
+        2.0 * _width(row) * chains * rounds * threads / best, f"{name.split(':')[1]} {row.name}", threads
+    )
