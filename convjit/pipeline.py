@@ -14,7 +14,7 @@ from typing import TypeVar
 
 from convjit.dsl import ast
 from convjit.dsl.format import format as format_ast
-from convjit.emit.llvm import emit
+from convjit.emit.llvm import emit_module
 from convjit.kernel.from_nest import lower as kernel_of
 from convjit.kernel.ir import Kernel
 from convjit.kernel.program import Program
@@ -88,7 +88,7 @@ class Compilation:
     def llvm(self) -> str:
         """LLVM IR of all kernels."""
         kernels = self.kernels
-        return self.timed("llvm", lambda: "\n".join(emit(k, self.machine) for k in kernels))
+        return self.timed("llvm", lambda: emit_module(kernels, self.machine))
 
 
 def _blocks(items: tuple[object, ...]) -> str:

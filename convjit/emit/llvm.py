@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from convjit.emit.form import Form, Written
 from convjit.emit.table import TABLE
-from convjit.emit.words import literal, llvm_type, symbol_name, value_name, vector_literal
+from convjit.emit.words import entry_name, literal, llvm_type, symbol_name, value_name, vector_literal
 from convjit.errors import InternalError
 from convjit.kernel.ir import For, If, Kernel, Launch, Local, Op, Operand, Stmt, Type, element, lanes, vector
 from convjit.kernel.select import row_of
@@ -16,7 +16,8 @@ from convjit.kernel.signature import POINTER, operand_types
 from convjit.kernel.types import size
 from convjit.machine import Machine
 
-SHARED = "@smem"
+SHARED = "@shared$"
+"""The block's shared memory; no kernel can be called so."""
 Template = tuple[str, tuple[Type, ...]]
 
 
@@ -29,7 +30,7 @@ def emit_module(kernels: tuple[Kernel, ...], machine: Machine) -> str:
     """Several kernels as one module."""
     declared: dict[str, None] = {}
     functions = [_Function(kernel, machine, declared).text() for kernel in kernels]
-    lines = ["@smem = external addrspace(3) global [0 x i8], align 1024"] if machine.kind == "cuda" else []
+    lines = [f"{SHARED} = external addrspace(3) global [0 x i8], align 1024"] if machine.kind == "cuda" else []
     notes = ["!0 = !{}", ""] if machine.kind == "cuda" else []
     return "\n".join([*lines, *declared, "", *functions, *notes])
 
@@ -59,7 +60,8 @@ class _Function:
             self._local(local)
         self._body(kernel.body)
         calling, attributes = ("ptx_kernel ", _notes(kernel.launch)) if kernel.launch else ("", " nounwind")
-        head = f"define {calling}void {symbol_name(kernel.name)}({', '.join(arguments)}){attributes} {{"
+        name = entry_name(kernel.name) if kernel.launch else kernel.name
+        head = f"define {calling}void {symbol_name(name)}({', '.join(arguments)}){attributes} {{"
         return "\n".join([head, "entry:", *self.lines, "  ret void", "}", ""])
 
     def _parameter(self, name: str, type: Type, written: bool) -> str:

@@ -108,3 +108,9 @@ def value_name(name: str) -> str:
 def symbol_name(name: str) -> str:
     """A function's name with its `@`."""
     return f"@{name}" if _PLAIN.fullmatch(name) else f'@"{name}"'
+
+
+def entry_name(name: str) -> str:
+    """What a GPU kernel is called in PTX, whose names have no dots: "res2a.pack" is `res2a$pack`."""
+    plain = name.replace(".", "$")
+    return f"{plain}$" if plain in ("_", "WARP_SZ") else plain

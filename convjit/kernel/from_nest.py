@@ -78,7 +78,7 @@ class Lowering:
         locals_, shared = self.locals_()
         launch = None
         if nest.grid:
-            blocks = tuple(c.const if not c.terms else str(c) for c in nest.grid.counts)
+            blocks = tuple(c.const if not c.terms else f"size.{c}" for c in nest.grid.counts)
             launch = Launch(blocks, nest.grid.threads, shared, nest.grid.min_blocks)
         return Kernel(
             nest.name, self.machine.name, parameters, tuple(flat(self.b.lines)), locals_,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from convjit.kernel.ir import Launch
 from convjit.nest.ir import OpenSize
 
 Extent = int | str
@@ -34,9 +35,12 @@ class ThreadAxis:
 
 @dataclass(frozen=True)
 class Step:
-    """One kernel function: `void symbol(ptr arrays..., i64 sizes..., i64 begin, i64 end of each thread axis...)`.
+    """One kernel function.
 
-    `begin` is a multiple of the axis step; any rectangle of thread-axis values may be given, each exactly once.
+    CPU: `void symbol(ptr arrays..., i64 sizes..., i64 begin, i64 end of each thread axis...)`; `begin` is a multiple of
+    the axis step; any rectangle of thread-axis values may be given, each exactly once.
+    GPU: `void symbol(ptr arrays..., i32 sizes...)`, started over the blocks of `launch`, whose open sizes have the names
+    that `sizes` has. `alignments`: (array, bytes) where an access is wider than an element.
     """
 
     symbol: str
@@ -44,6 +48,8 @@ class Step:
     writes: tuple[str, ...]
     sizes: tuple[str, ...] = ()
     threads: tuple[ThreadAxis, ...] = ()
+    launch: Launch | None = None
+    alignments: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from convjit.errors import InternalError
-from convjit.kernel.ir import Kernel
+from convjit.kernel.alignment import alignments
+from convjit.kernel.ir import Kernel, Launch
 from convjit.kernel.program import Array, Program, Step, ThreadAxis
 from convjit.nest.affine import Affine
 from convjit.nest.ir import Buffer, Nest
@@ -40,7 +43,15 @@ def step(nest: Nest, kernel: Kernel) -> Step:
     arrays = tuple(p.name for p in kernel.parameters)
     writes = tuple(p.name for p in kernel.parameters if p.written)
     axes = tuple(ThreadAxis(a.name, extent(a.extent), a.step) for a in nest.workers)
-    return Step(kernel.name, arrays, writes, tuple(s.name for s in nest.sizes), axes)
+    launch = launch_of(kernel.launch) if kernel.launch else None
+    wide = tuple(alignments(kernel).items()) if kernel.launch else ()
+    return Step(kernel.name, arrays, writes, tuple(s.name for s in nest.sizes), axes, launch, wide)
+
+
+def launch_of(launch: Launch) -> Launch:
+    """The launch with its open sizes named as in the program."""
+    blocks = tuple(b.removeprefix("size.") if isinstance(b, str) else b for b in launch.blocks)
+    return replace(launch, blocks=blocks)
 
 
 def extent(size: Affine) -> int | str:

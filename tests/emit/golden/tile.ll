@@ -1,4 +1,4 @@
-@smem = external addrspace(3) global [0 x i8], align 1024
+@shared$ = external addrspace(3) global [0 x i8], align 1024
 declare i32 @llvm.nvvm.read.ptx.sreg.tid.x()
 declare i32 @llvm.nvvm.read.ptx.sreg.ctaid.x()
 declare void @llvm.nvvm.cp.async.cg.shared.global.16(ptr addrspace(3), ptr addrspace(1))
@@ -17,7 +17,7 @@ entry:
   %from = add i32 %block, %mine
   %xp$w = sext i32 %from to i64
   %xp = getelementptr i8, ptr addrspace(1) %x, i64 %xp$w
-  %sp = getelementptr i8, ptr addrspace(3) @smem, i32 %mine
+  %sp = getelementptr i8, ptr addrspace(3) @shared$, i32 %mine
   call void @llvm.nvvm.cp.async.cg.shared.global.16(ptr addrspace(3) %sp, ptr addrspace(1) %xp)
   call void @llvm.nvvm.cp.async.commit.group()
   %rest = sub i32 1024, %mine
@@ -25,7 +25,7 @@ entry:
   %some = select i1 %some$c, i32 16, i32 %rest
   %wp$w = sext i32 %mine to i64
   %wp = getelementptr i8, ptr addrspace(1) %w, i64 %wp$w
-  %tp = getelementptr i8, ptr addrspace(3) getelementptr (i8, ptr addrspace(3) @smem, i32 1024), i32 %mine
+  %tp = getelementptr i8, ptr addrspace(3) getelementptr (i8, ptr addrspace(3) @shared$, i32 1024), i32 %mine
   call void @llvm.nvvm.cp.async.cg.shared.global.16.s(ptr addrspace(3) %tp, ptr addrspace(1) %wp, i32 %some)
   call void @llvm.nvvm.cp.async.commit.group()
   call void @llvm.nvvm.cp.async.wait.group(i32 0)
@@ -35,9 +35,9 @@ k$head:
   %k = phi i32 [ 0, %entry ], [ %k$head$next, %k$head ]
   %a = phi float [ 0x0000000000000000, %entry ], [ %f, %k$head ]
   %k16 = shl i32 %k, 4
-  %p = getelementptr i8, ptr addrspace(3) @smem, i32 %k16
+  %p = getelementptr i8, ptr addrspace(3) @shared$, i32 %k16
   %v = load <4 x float>, ptr addrspace(3) %p, align 16
-  %q = getelementptr i8, ptr addrspace(3) getelementptr (i8, ptr addrspace(3) @smem, i32 1024), i32 %k16
+  %q = getelementptr i8, ptr addrspace(3) getelementptr (i8, ptr addrspace(3) @shared$, i32 1024), i32 %k16
   %u = load float, ptr addrspace(3) %q, align 4
   %v0 = extractelement <4 x float> %v, i32 0
   %f = call float @llvm.fma.f32(float %v0, float %u, float %a)
