@@ -12,6 +12,7 @@ import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -35,6 +36,7 @@ from convjit.nest.parse import parse
 from convjit.nest.passes import PASSES
 from convjit.nest.points import all_sizes
 from convjit.nest.verify import verify
+from convjit.runtime.assemble import Library
 from convjit.schedule.from_ast import phase as lower_phase
 from convjit.schedule.schedule import Phase
 from convjit.spec.conv import ConvSpec
@@ -111,7 +113,7 @@ def kernel_runner(kernel: Kernel, machine: Machine) -> Run:
     return lambda arrays, sizes, ranges: interpret_kernel(kernel, machine, arrays, named(sizes), ranges)
 
 
-def code_runner(library: compiled.Library, kernel: Kernel) -> Run:
+def code_runner(library: Library, kernel: Kernel) -> Run:
     """By the processor."""
     return lambda arrays, sizes, ranges: compiled.call(library, kernel, arrays, named(sizes), ranges)
 
@@ -157,7 +159,7 @@ def chunks(r: random.Random, extent: int, step: int) -> list[tuple[int, int]]:
     """Parts of a thread axis, multiples of its step."""
     cuts = range(step, extent, step)
     points = [0, *sorted(r.sample(cuts, min(2, len(cuts)))), extent]
-    return list(zip(points, points[1:], strict=False))
+    return list(pairwise(points))
 
 
 def differences(got: Array, want: Array) -> str:
@@ -179,7 +181,7 @@ def outcomes(seed: int, count: int, machine: Machine) -> Iterator[tuple[Case, st
             yield case, "exact"
         except ConvError as error:
             yield case, "refused: " + re.sub(r"'[^']*'|\d+", "…", error.diagnostics[0].message)[:90]
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  whatever goes wrong is what is looked for
             if "has no instruction for" in str(error):  # lanes or types without a row on this machine
                 yield case, "nest exact, no instruction"
                 continue

@@ -72,10 +72,15 @@ class Verifier:
         self.body(self.nest.body, scope, False)
 
     def body(self, body: tuple[Stmt, ...], scope: Scope, threads: bool) -> None:
-        """`threads`: whether each thread runs these statements by itself."""
+        """`threads`: whether each thread runs these statements by itself.
+
+        A `let` may give new meaning to the digits of an earlier one in the same body.
+        """
+        before = scope
         for stmt in body:
             if isinstance(stmt, Let):
-                scope = self.let(stmt, stmt, scope)
+                old = {n: k for n, k in scope.items() if n in before or n not in stmt.names}
+                scope = self.let(stmt, stmt, old)
             elif isinstance(stmt, Sync):
                 if threads:
                     fail(stmt, "waits where only some of the threads may come by")
