@@ -20,12 +20,13 @@ from convjit.nest.visit import written
 
 @dataclass
 class Pending:
-    """A copy under way."""
+    """A copy under way; `turns` are the uses of a ring's slots that it fills."""
 
     storage: Storage
     places: Ints
     tile: Tile
     threads: Ints
+    turns: Ints
 
 
 class Memory:
@@ -71,7 +72,7 @@ class Memory:
 
     def land(self, copy: Pending) -> None:
         """The values are there, for the thread that copied them; others need a barrier."""
-        copy.storage.write(copy.places, copy.tile)
+        copy.storage.write(copy.places, copy.tile, copy.turns)
         if copy.storage.watch:
             copy.storage.watch.write(copy.places, copy.threads, self.epoch)
 
@@ -79,7 +80,7 @@ class Memory:
         """Read at every point."""
         places = self.find(load, stmt, env)
         self.note(stmt, load.buffer, places, env, writing=False)
-        return self.storage[load.buffer].read(places)
+        return self.storage[load.buffer].read(places, turns(load, env))
 
     def put(self, stmt: Store | MulAdd, places: Ints, tile: Tile, env: Env) -> None:
         """Store or add, now or when the copy lands."""
@@ -89,10 +90,10 @@ class Memory:
         if isinstance(stmt, MulAdd):
             storage.add(places, tile)
         elif stmt.by == "cp.async":
-            self.open.append(Pending(storage, places, tile, self.threads(env)))
+            self.open.append(Pending(storage, places, tile, self.threads(env), turns(stmt.target, env)))
             storage.poison[places] = True
         else:
-            storage.write(places, tile)
+            storage.write(places, tile, turns(stmt.target, env))
         if self.buffers[name].level == "memory" and storage.poison[places].any():
             self.fail(stmt, "stores what was never written", env, first_of(storage.poison[places]))
 
@@ -134,6 +135,11 @@ class Memory:
         names = [n for n in env if n not in self.sizes and n != ENTRY and not n.endswith((".begin", ".end"))]
         at = {n: int(spread(env[n], length(env))[point or 0]) for n in names}
         raise InternalError(f"{stmt}\n  {what}\n  at {', '.join(f'{n} = {v}' for n, v in at.items())}")
+
+
+def turns(load: Load, env: Env) -> Ints:
+    """Which use of its slot an access means, at every point."""
+    return spread(0 if load.slot is None else evaluate(load.slot, env), length(env))
 
 
 def layout(buffer: Buffer, sizes: Mapping[str, int], extents: tuple[int, ...] | None) -> Layout:

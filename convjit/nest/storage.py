@@ -49,11 +49,12 @@ class Places:
 
 
 class Storage:
-    """The elements of a buffer, flat."""
+    """The elements of a buffer, flat. `turn`: which use of a ring's slot wrote an element."""
 
     def __init__(self, values: Values, poisoned: bool, watch: Watch | None = None) -> None:
         self.values = values
         self.poison = np.full(len(values), poisoned)
+        self.turn = np.zeros(len(values), np.int64)
         self.watch = watch
 
     @classmethod
@@ -61,12 +62,13 @@ class Storage:
         """Never written."""
         return cls(np.zeros(elements, dtypes.get(dtype).numpy), True, watch)
 
-    def read(self, places: Ints) -> Tile:
-        """The values there."""
-        return Tile(self.values[places], self.poison[places])
+    def read(self, places: Ints, turns: Ints) -> Tile:
+        """The values there; those of another use of the slot are poison."""
+        return Tile(self.values[places], self.poison[places] | (self.turn[places] != turns))
 
-    def write(self, places: Ints, tile: Tile) -> None:
+    def write(self, places: Ints, tile: Tile, turns: Ints) -> None:
         """Put values there; of several at one place the last one stays."""
+        self.turn[places] = turns
         with np.errstate(invalid="ignore", over="ignore"):
             self.values[places] = tile.values.astype(self.values.dtype)
         self.poison[places] = tile.poison
