@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import TypeVar
 
 from lark import Token, Tree
 
 from convjit.dsl import ast
 from convjit.dsl.build_expr import Item, tree_of
 from convjit.dsl.build_schedule import ScheduleBuilder
-from convjit.errors import ConvError, Diagnostic
 from convjit.source import Source, Span
-
-T = TypeVar("T")
 
 
 class Builder(ScheduleBuilder):
-    """Builds a program. What is wrong with a clause is collected in `diagnostics`, and the clause is left out.
+    """Builds a program.
 
     `crossed` are the offsets where the parser already found a mistake.
     """
@@ -25,7 +21,6 @@ class Builder(ScheduleBuilder):
     def __init__(self, source: Source, crossed: tuple[int, ...] = ()) -> None:
         super().__init__(source)
         self.crossed = crossed
-        self.diagnostics: list[Diagnostic] = []
 
     # --- tensors
 
@@ -127,23 +122,17 @@ class Builder(ScheduleBuilder):
 
     def _conv(self, tree: Tree[Token]) -> ast.Conv:
         name, *rest = tree.children
-        read = [self._kept(CLAUSES[str(t.data)], t) for t in rest if isinstance(t, Tree)]
+        before = len(self.diagnostics)
+        read = [self.kept(CLAUSES[str(t.data)], t) for t in rest if isinstance(t, Tree)]
         clauses = tuple(clause for clause in read if clause is not None)
         transposed = any(isinstance(t, Token) for t in rest)
         span = self.span(tree)
-        damaged = len(clauses) < len(read) or any(span.start <= at <= span.end for at in self.crossed)
+        damaged = len(self.diagnostics) > before or any(span.start <= at <= span.end for at in self.crossed)
         return ast.Conv(self.word(name), clauses, transposed, damaged, span=span)
-
-    def _kept(self, build: Callable[[Builder, Tree[Token]], T], tree: Tree[Token]) -> T | None:
-        try:
-            return build(self, tree)
-        except ConvError as error:
-            self.diagnostics += error.diagnostics
-            return None
 
     def program(self, tree: Tree[Token]) -> ast.Program:
         """A whole file."""
-        read = [self._kept(ITEMS[str(t.data)], t) for t in map(tree_of, tree.children)]
+        read = [self.kept(ITEMS[str(t.data)], t) for t in map(tree_of, tree.children)]
         items = tuple(item for item in read if item is not None)
         convs = [item.span for item in items if isinstance(item, ast.Conv) and item.span]
         outside = [at for at in self.crossed if not any(s.start <= at <= s.end for s in convs)]

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any, TypeVar
+
 from lark import Token, Tree
 
 from convjit.dsl import ast
-from convjit.errors import ConvError
+from convjit.errors import ConvError, Diagnostic
 from convjit.source import Source, Span
 
+T = TypeVar("T")
 Item = Token | Tree[Token]
 DEEPEST = 100
 """Operators inside one another in an expression."""
@@ -23,10 +27,22 @@ def tree_of(item: Item) -> Tree[Token]:
 
 
 class ExprBuilder:
-    """Builds the nodes of one source; `ConvError` where a number or an expression is out of bounds."""
+    """Builds the nodes of one source.
+
+    Where a number or an expression is out of bounds, the line or the clause is left out and `diagnostics` say why.
+    """
 
     def __init__(self, source: Source) -> None:
         self.source = source
+        self.diagnostics: list[Diagnostic] = []
+
+    def kept(self, build: Callable[[Any, Tree[Token]], T], tree: Tree[Token]) -> T | None:
+        """What `build` makes of a tree, or None and a diagnostic."""
+        try:
+            return build(self, tree)
+        except ConvError as error:
+            self.diagnostics += error.diagnostics
+            return None
 
     # --- leaves
 

@@ -65,7 +65,8 @@ class ScheduleBuilder(ExprBuilder):
 
     def block(self, tree: Tree[Token], phase: str | None = None, span: Span | None = None) -> ast.ScheduleBlock:
         """The lines of a dataflow block."""
-        lines = tuple(LINES[str(tree_of(t).data)](self, tree_of(t)) for t in tree.children)
+        read = [self.kept(LINES[str(t.data)], t) for t in map(tree_of, tree.children)]
+        lines = tuple(line for line in read if line is not None)
         return ast.ScheduleBlock(phase, lines, span=span or self.span(tree))
 
     def _schedule(self, tree: Tree[Token]) -> ast.ScheduleBlock:
