@@ -176,7 +176,8 @@ class Access:
     def read(self, access: Load, op: str, type_: Type, *args: Operand, align: int) -> str:
         """A load that is remembered until its buffer is written."""
         b = self.b
-        extra: dict[str, Attribute] = {"constant": 1} if access.buffer in self.constant else {}
+        constant = op == "load" and access.buffer in self.constant
+        extra: dict[str, Attribute] = {"constant": 1} if constant else {}
         key = ("load", access.buffer, type_, args)
         return b.remember(key, lambda: b.op(op, type_, *args, align=align, **extra))
 
