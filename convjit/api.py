@@ -18,6 +18,7 @@ from convjit.runtime import cache
 from convjit.runtime.assemble import VERSIONS, assemble, load
 from convjit.runtime.compiled import CompiledConv
 from convjit.runtime.detect import best_target
+from convjit.runtime.native_conv import NativeConv
 from convjit.runtime.tasks import task_symbols, with_tasks
 from convjit.settings import settings
 from convjit.source import Source
@@ -93,7 +94,7 @@ def compile_one(spec: ConvSpec, syntax: Syntax, target: str | None, threads: int
         print(profile(c), file=sys.stderr)
     axes = {t.name: t.axes for t in spec.tensors}
     constants = tuple(t.name for t in spec.arguments if t.role in ("weight", "bias", "param"))
-    return CompiledConv(
+    return NativeConv(
         c.program, library, threads=spec.threads if threads is None else threads, spec=spec,
         stages=stage_texts(c), explanation=lambda: explain(c), axes=axes, constants=constants,
     )  # fmt: skip

@@ -30,7 +30,8 @@ _DEVICES = {
 
 
 class View(NamedTuple):
-    """An array of one of the libraries. `strides` are in bytes; `family` is numpy, torch or jax."""
+    """An array of one of the libraries. `strides` are in bytes; `family` is numpy, torch, cupy, numba, jax or cuda (any
+    other on a GPU). `device` is the number of its GPU, -1 for the CPU; `stream` orders what is done with it there."""
 
     address: int
     dtype: str
@@ -40,6 +41,8 @@ class View(NamedTuple):
     writable: bool
     family: str
     owner: object
+    device: int = -1
+    stream: int = 0
 
     @property
     def bytes(self) -> int:
@@ -58,7 +61,7 @@ class View(NamedTuple):
 
 
 def view(array: Any, name: str) -> View:
-    """The view of an array named `name`. `TypeError` for what is no array, `ValueError` for one that is elsewhere."""
+    """The view of an array named `name`. `TypeError` for what is no array, or not one in the CPU's memory."""
     if isinstance(array, np.ndarray):
         if isinstance(array, np.ma.MaskedArray):
             raise TypeError(
@@ -89,7 +92,12 @@ def _of_numpy(array: np.ndarray[Any, Any], family: str, owner: object, writable:
 
 def _of_torch(torch: Any, tensor: Any, name: str) -> View:
     if tensor.device.type != "cpu":
-        raise ValueError(_elsewhere(name, str(tensor.device), f"{name}.cpu()"))
+        raise TypeError(_elsewhere(name, str(tensor.device), f"{name}.cpu()"))
+    return of_tensor(torch, tensor, name)
+
+
+def of_tensor(torch: Any, tensor: Any, name: str) -> View:
+    """A tensor on any device. `ValueError` for one that is not plain memory."""
     if tensor.layout != torch.strided:
         raise ValueError(f"{name} is a {tensor.layout} tensor; pass a dense one: {name}.to_dense().")
     if tensor.requires_grad and torch.is_grad_enabled():
@@ -134,13 +142,13 @@ def _torch_types(torch: Any) -> dict[str, Any]:
 
 def _refuse_device(array: Any, name: str) -> None:
     if hasattr(array, "__cuda_array_interface__"):
-        raise ValueError(_elsewhere(name, "a CUDA device", f"cupy.asnumpy({name})"))
+        raise TypeError(_elsewhere(name, "a CUDA device", f"cupy.asnumpy({name})"))
     ask: Callable[[], tuple[int, int]] | None = getattr(array, "__dlpack_device__", None)
     if ask is None:
         return
     kind, number = ask()
     if kind not in (_CPU, _CUDA_HOST):
-        raise ValueError(_elsewhere(name, f"{_DEVICES.get(kind, f'DLPack device {kind}')}:{number}", ""))
+        raise TypeError(_elsewhere(name, f"{_DEVICES.get(kind, f'DLPack device {kind}')}:{number}", ""))
 
 
 def _elsewhere(name: str, place: str, way: str) -> str:

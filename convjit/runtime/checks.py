@@ -48,7 +48,9 @@ def _count(n: int, noun: str) -> str:
     return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
 
 
-def check_array(view: View, array: Array, name: str, sizes: dict[str, int], axes: Axes) -> None:
+def check_array(
+    view: View, array: Array, name: str, sizes: dict[str, int], axes: Axes, alignment: int = 1
+) -> None:
     """Type, shape, order and alignment of one array; open sizes that are new go into `sizes`."""
     if view.dtype != array.dtype:
         raise TypeError(f"{_mismatch(view, array, name, sizes, axes)} {_cast(view, array, name)}")
@@ -60,9 +62,11 @@ def check_array(view: View, array: Array, name: str, sizes: dict[str, int], axes
             f"{name} is not contiguous: its strides are {strides} elements for shape {list(view.shape)}. "
             f"{_make_dense(view, name)}"
         )
-    if view.address % view.item_bytes:
+    alignment = max(view.item_bytes, alignment)
+    if view.address % alignment:
+        way = "clone" if view.family == "torch" else "copy"
         raise ValueError(
-            f"{name} starts at an address that is not a multiple of {view.item_bytes}; pass {name}.copy()."
+            f"{name} starts at an address that is not a multiple of {alignment}; pass {name}.{way}()."
         )
     for extent, value in zip(array.shape, view.shape, strict=True):
         if isinstance(extent, str):
@@ -118,6 +122,18 @@ def check_output(view: View, inputs: Mapping[str, Region]) -> None:
     for name, region in inputs.items():
         if view.address < region.end and region.begin < view.address + view.bytes:
             raise ValueError(f"{OUT} overlaps {name} in memory; pass a separate array, or leave {OUT} away.")
+
+
+def check_together(views: Mapping[str, View], bound: View | None) -> None:
+    """All arrays of a call must lie on one device."""
+    places = {name: view.device for name, view in views.items()}
+    first = ("the bound arrays", bound.device) if bound else next(iter(places.items()), ("", -1))
+    for name, device in places.items():
+        if device != first[1]:
+            verb = "are" if bound else "is"
+            raise ValueError(
+                f"{name} is on cuda:{device}, {first[0]} {verb} on cuda:{first[1]}; put them together."
+            )
 
 
 def derive(rules: tuple[OpenSize, ...], sizes: dict[str, int]) -> None:

@@ -15,6 +15,7 @@ from convjit import dtypes
 from convjit.errors import InternalError
 from convjit.kernel.program import Array, Extent, Program, Step
 from convjit.nest.ir import OpenSize
+from convjit.runtime.arrays import View
 from convjit.runtime.layout import (
     MAX_AXES,
     MAX_DIMS,
@@ -52,7 +53,8 @@ class Region:
 class Plan:
     """A program with some arrays bound: `bound` maps names of inputs and temporaries to their memory.
 
-    `sizes` are the open sizes that the bound arrays fix. `steps` are left to be run by a call.
+    `sizes` are the open sizes that the bound arrays fix. `steps` are left to be run by a call. `like` is the first of
+    the bound arrays: where it lies, the others must.
     """
 
     program: Program
@@ -60,6 +62,11 @@ class Plan:
     steps: tuple[Step, ...]
     bound: Mapping[str, Region]
     sizes: Mapping[str, int]
+    like: View | None = None
+
+    def alignment(self, name: str) -> int:
+        """The bytes that the array's address must be a multiple of, beyond those of an element; 1 where it does not matter."""
+        return max([n for step in self.steps for array, n in step.alignments if array == name], default=1)
 
     @property
     def params(self) -> tuple[Array, ...]:

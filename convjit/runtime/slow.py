@@ -1,4 +1,4 @@
-"""The plain Python path of a call: every kind of array, every check with its sentence.
+"""The plain Python path of a call on the CPU: every kind of array, every check with its sentence.
 
 It is what the entry code calls for whatever is not a NumPy array that fits exactly.
 """
@@ -10,72 +10,68 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any, NoReturn
 
+import numpy as np
+
 from convjit.errors import InternalError
 from convjit.runtime import arrays, checks
+from convjit.runtime.array_call import ArrayCall
+from convjit.runtime.arrays import View
 from convjit.runtime.native import native
-from convjit.runtime.plan import OUT, Plan, Record, Region
+from convjit.runtime.plan import Plan, Record, Region
 from convjit.runtime.quick import Quick
 from convjit.runtime.tasks import slot_names
 
 
-class PythonCall:
-    """Calls a plan with any arrays, over a record of its own."""
+class PythonCall(ArrayCall):
+    """Calls a plan with any arrays in the CPU's memory, over a record of its own."""
 
     def __init__(self, plan: Plan, axes: checks.Axes, threads: int) -> None:
-        self.plan = plan
-        self.axes = axes
+        super().__init__(plan, axes)
+        self.threads = threads
         self.quick = Quick(plan, threads)
         self.record = Record(plan, threads, refuse_call, fast=False)
 
     def set_threads(self, count: int) -> None:
         """The number of workers from the next call on."""
+        self.threads = count
         for record in (self.record, self.quick.record):
             if record is not None:
                 record.call.threads = count
 
     def __call__(self, *args: Any, **named: Any) -> Any:
-        """One call: the output, of the kind of the first array. `TypeError`, `ValueError` or `MemoryError`."""
+        """One call, by the short way where it leads there."""
         result = self.quick(args, named)
-        return self._call(args, named) if result is NotImplemented else result
+        return super().__call__(*args, **named) if result is NotImplemented else result
 
-    def _call(self, args: tuple[Any, ...], named: dict[str, Any]) -> Any:
-        plan = self.plan
-        out = named.pop(OUT, None)
-        names = [a.name for a in plan.params]
-        given = checks.arrange(names, args, named, plan.program.name)
-        views, sizes = check_inputs(plan, given, self.axes)
-        checks.derive(plan.program.sizes, sizes)
-        family = next(iter(views.values())).family if views else "numpy"
-        output = self._new(family, sizes) if out is None else out
-        view = arrays.view(output, OUT)
-        if out is not None:
-            checks.check_array(view, plan.program.output, OUT, sizes, self.axes)
-            regions = {n: Region(v.address, v.address + v.bytes, v) for n, v in views.items()}
-            checks.check_output(view, {**plan.bound, **regions})
-        addresses = {n: v.address for n, v in views.items()} | {plan.program.output.name: view.address}
-        execute(self.record, plan, addresses, sizes)
-        return out if out is not None else arrays.finish(family, output)
+    def view(self, array: Any, name: str) -> View:
+        """An array in the CPU's memory."""
+        return arrays.view(array, name)
 
-    def _new(self, family: str, sizes: Mapping[str, int]) -> Any:
-        output = self.plan.program.output
-        missing = [n for n in output.shape if isinstance(n, str) and n not in sizes]
-        if missing:
-            raise InternalError(f"the size {missing[0]} of the output follows from no argument")
-        shape = tuple(n if isinstance(n, int) else sizes[n] for n in output.shape)
-        return arrays.new_output(family, output.dtype, shape)
+    def new_output(self, like: View | None, dtype: str, shape: tuple[int, ...]) -> Any:
+        """Memory for the result."""
+        return arrays.new_output(_family(like), dtype, shape)
+
+    def finish(self, like: View | None, output: Any) -> Any:
+        """The result as the caller's kind of array."""
+        return arrays.finish(_family(like), output)
+
+    def memory(self, size: int, like: View | None) -> Region:
+        """Memory aligned to 64 bytes."""
+        raw = np.empty(size + 64, np.uint8)
+        begin = raw.ctypes.data + -raw.ctypes.data % 64
+        return Region(begin, begin + size, raw)
+
+    def run(self, views: Mapping[str, View], sizes: Mapping[str, int]) -> None:
+        """The steps in machine code. `MemoryError` where temporaries find no memory."""
+        execute(self.record, self.plan, {name: view.address for name, view in views.items()}, sizes)
+
+    def with_plan(self, plan: Plan) -> PythonCall:
+        """The same for another plan."""
+        return PythonCall(plan, self.axes, self.threads)
 
 
-def check_inputs(
-    plan: Plan, given: Mapping[str, Any], axes: checks.Axes
-) -> tuple[dict[str, arrays.View], dict[str, int]]:
-    """Views of the given arrays, and the open sizes that they and the bound arrays fix."""
-    sizes = dict(plan.sizes)
-    views = {}
-    for array in plan.params:
-        if array.name in given:
-            views[array.name] = arrays.view(given[array.name], array.name)
-            checks.check_array(views[array.name], array, array.name, sizes, axes)
-    return views, sizes
+def _family(like: View | None) -> str:
+    return like.family if like else "numpy"
 
 
 @lru_cache(maxsize=1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from convjit.kernel.program import Array, Program, Step, ThreadAxis
 from convjit.nest.ir import OpenSize
 from convjit.runtime.assemble import CodeTarget, Library, assemble, load
-from convjit.runtime.compiled import CompiledConv
+from convjit.runtime.native_conv import NativeConv
 from convjit.runtime.tasks import task_symbols, with_tasks
 
 TARGET = CodeTarget("x86-64")
@@ -158,50 +158,50 @@ def grid_program(rows: int, columns: int, step_r: int = 1, step_c: int = 1) -> P
 AXES = {"x": ("N", "C"), "w": ("OC",), "y": ("N", "OC")}
 
 
-def scale(n: int = 8, threads: int = 1) -> CompiledConv:
+def scale(n: int = 8, threads: int = 1) -> NativeConv:
     program = scale_program(n)
-    return CompiledConv(program, library(SCALE, program), threads=threads, axes=AXES)
+    return NativeConv(program, library(SCALE, program), threads=threads, axes=AXES)
 
 
-def packed(n: int = 8, threads: int = 1) -> CompiledConv:
+def packed(n: int = 8, threads: int = 1) -> NativeConv:
     program = packed_program(n)
-    return CompiledConv(program, library(SCALE + PACK, program), threads=threads, axes=AXES)
+    return NativeConv(program, library(SCALE + PACK, program), threads=threads, axes=AXES)
 
 
-def opened(threads: int = 1) -> CompiledConv:
+def opened(threads: int = 1) -> NativeConv:
     program = open_program()
-    return CompiledConv(program, library(SCALE, program), threads=threads)
+    return NativeConv(program, library(SCALE, program), threads=threads)
 
 
-def grid(rows: int, columns: int, threads: int, step_r: int = 1, step_c: int = 1) -> CompiledConv:
+def grid(rows: int, columns: int, threads: int, step_r: int = 1, step_c: int = 1) -> NativeConv:
     program = grid_program(rows, columns, step_r, step_c)
-    return CompiledConv(program, library(GRID, program), threads=threads)
+    return NativeConv(program, library(GRID, program), threads=threads)
 
 
-def first(extent: int, step: int, threads: int) -> CompiledConv:
+def first(extent: int, step: int, threads: int) -> NativeConv:
     axes = (ThreadAxis("n", extent, step),)
     program = Program(
         "first", (), Array("y", "i32", (extent,)), (), (Step("first", ("y",), ("y",), (), axes),)
     )
-    return CompiledConv(program, library(FIRST, program), threads=threads)
+    return NativeConv(program, library(FIRST, program), threads=threads)
 
 
-def wait() -> CompiledConv:
+def wait() -> NativeConv:
     inputs = (Array("x", "i32", (1,)),)
     program = Program("wait", inputs, Array("y", "i32", (1,)), (), (Step("wait", ("x", "y"), ("y",)),))
-    return CompiledConv(program, library(WAIT, program), threads=1)
+    return NativeConv(program, library(WAIT, program), threads=1)
 
 
-def copy16(dtype: str) -> CompiledConv:
+def copy16(dtype: str) -> NativeConv:
     inputs = (Array("x", dtype, (1,)),)
     program = Program("copy", inputs, Array("y", dtype, (1,)), (), (Step("copy", ("x", "y"), ("y",)),))
-    return CompiledConv(program, library(COPY, program), threads=1)
+    return NativeConv(program, library(COPY, program), threads=1)
 
 
-def greedy() -> CompiledConv:
+def greedy() -> NativeConv:
     """A kernel whose temporary fits into no memory."""
     step = Step("scale", ("x", "w", "y"), ("y",), threads=(ThreadAxis("n", 8, 1),))
     inputs = (Array("x", "f32", (1, 8)), Array("w", "f32", (1,)))
     huge = (Array("t", "f32", (2**50, 2**50)),)
     program = Program("greedy", inputs, Array("y", "f32", (1, 8)), huge, (step,))
-    return CompiledConv(program, library(SCALE, program), threads=1)
+    return NativeConv(program, library(SCALE, program), threads=1)

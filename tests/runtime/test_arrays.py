@@ -12,7 +12,7 @@ import pytest
 from convjit.errors import InternalError
 from convjit.kernel.program import Array, Program, Step
 from convjit.nest.ir import OpenSize
-from convjit.runtime.compiled import CompiledConv
+from convjit.runtime.native_conv import NativeConv
 from tests.runtime import kernels
 
 X = np.arange(8, dtype=np.float32).reshape(1, 8)
@@ -88,7 +88,7 @@ def test_a_buffer_of_bytes_is_an_array_of_u8() -> None:
     program = Program(
         "grid", (Array("like", "u8", ("columns",)),), program.output, (), program.steps, program.sizes
     )
-    kernel = CompiledConv(program, kernels.library(kernels.GRID, program), threads=1)
+    kernel = NativeConv(program, kernels.library(kernels.GRID, program), threads=1)
     out = np.zeros((2, 3), np.int32)
     kernel(b"abc", out=out)
     kernel(array.array("B", [1, 2, 3]), out=out)
@@ -174,7 +174,7 @@ TYPE, VALUE = TypeError, ValueError
         (
             (OnCuda(), W),
             {},
-            VALUE,
+            TYPE,
             (
                 "x is on a CUDA device, and this kernel runs on the CPU; copy it there: cupy.asnumpy(x), or compile for "
                 "that device."
@@ -183,13 +183,13 @@ TYPE, VALUE = TypeError, ValueError
         (
             (Capsule(X, 10), W),
             {},
-            VALUE,
+            TYPE,
             "x is on rocm:0, and this kernel runs on the CPU; copy it there, or compile for that device.",
         ),
         (
             (Capsule(X, 99), W),
             {},
-            VALUE,
+            TYPE,
             "x is on DLPack device 99:0, and this kernel runs on the CPU; copy it there, or compile for that device.",
         ),
         ((NoCapsule(X), W), {}, VALUE, "x cannot be taken through DLPack: not today."),
@@ -257,7 +257,7 @@ def test_an_output_of_unknown_size_is_our_mistake() -> None:
     program = Program("lost", (Array("x", "f32", (1,)),), output, (), (step,), (OpenSize("M"),))
     library = kernels.library("define void @scale(ptr %x, ptr %w, ptr %y) {\n  ret void\n}\n", program)
     with pytest.raises(InternalError, match="the size M of the output follows from no argument"):
-        CompiledConv(program, library, threads=1)(W)
+        NativeConv(program, library, threads=1)(W)
 
 
 def test_bind_names_its_own_arguments() -> None:

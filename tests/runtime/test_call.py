@@ -15,8 +15,9 @@ import pytest
 
 from convjit.errors import ConvError, InternalError
 from convjit.kernel.program import Array, Program
-from convjit.runtime.compiled import BoundConv, CompiledConv
-from convjit.runtime.plan import Record
+from convjit.runtime.compiled import BoundConv
+from convjit.runtime.native_conv import NativeConv
+from convjit.runtime.slow import PythonCall
 from convjit.runtime.vectorcall import MachineCallable
 from tests.runtime import kernels
 
@@ -113,7 +114,7 @@ def test_everything_may_be_bound() -> None:
 def test_certify_sees_the_bound_arrays() -> None:
     program = kernels.scale_program()
     library = kernels.library(kernels.SCALE, program)
-    kernel = CompiledConv(program, library, threads=1, certify=lambda given: f"w <= {given['w'].max()}")
+    kernel = NativeConv(program, library, threads=1, certify=lambda given: f"w <= {given['w'].max()}")
     assert kernel.bind(W).certificate == "w <= 3.0"
 
 
@@ -233,7 +234,7 @@ def test_compiling_from_many_threads() -> None:
 
 def test_an_object_that_was_never_set_up_cannot_be_called() -> None:
     with pytest.raises(TypeError, match="does not support vectorcall"):
-        CompiledConv.__new__(CompiledConv)()
+        NativeConv.__new__(NativeConv)()
     with pytest.raises(TypeError):
         MachineCallable()()
 
@@ -256,7 +257,7 @@ def test_stages_are_made_when_asked_for() -> None:
         return "ret"
 
     program = kernels.scale_program()
-    kernel = CompiledConv(
+    kernel = NativeConv(
         program,
         kernels.library(kernels.SCALE, program),
         spec="the spec",
@@ -291,11 +292,12 @@ def test_programs_beyond_the_limits_are_our_mistake() -> None:
     inputs = tuple(Array(f"x{i}", "f32", (1,)) for i in range(17))
     program = Program("wide", inputs, Array("y", "f32", (1,)), (), ())
     with pytest.raises(InternalError, match="program 'wide' has 17 inputs; the runtime takes 16"):
-        CompiledConv(program, kernels.library("", program))
+        NativeConv(program, kernels.library("", program))
 
 
 def test_a_record_that_is_only_executed_refuses_a_call() -> None:
-    record: Record = kernels.scale()._python.record
-    slow = record._objects[0]
+    python = kernels.scale()._python
+    assert isinstance(python, PythonCall)
+    slow = python.record._objects[0]
     with pytest.raises(InternalError, match="a record that is only executed was called"):
         slow()  # type: ignore[operator]
