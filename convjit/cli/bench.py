@@ -39,13 +39,15 @@ def command(
     """Time FILE beside other libraries. Times are medians; calls are interleaved, weights are prepared beforehand."""
     wanted = [name for name in against.replace(",", " ").split() if name]
     sizes = inputs.parse_sizes(size)
-    for number, (name, spec, syntax) in enumerate(chosen(file, block)):
+    blocks = list(chosen(file, block))
+    inputs.check_sizes([spec for _, spec, _ in blocks], sizes)
+    for number, (name, spec, syntax) in enumerate(blocks):
         settled = inputs.settle(spec, sizes, {})
         check_memory(settled)
         machine = api.machine_for(spec, target)
         check_here(machine)
         kernel = api.compile_one(spec, syntax, target, threads)
-        given = {t.name: data.make(settled, t, 0) for t in spec.arguments}
+        given = {t.name: data.make(settled, t, 0) for t in settled.arguments}
         calls: dict[str, peers.Call] = {"convjit": bound_call(kernel, settled, given)[0]}
         for peer in wanted:
             calls |= peers.calls(peer, settled, given, kernel.threads)

@@ -11,7 +11,7 @@ from math import prod, sqrt
 import numpy as np
 
 from convjit import dtypes
-from convjit.cli.stored import Array
+from convjit.cli.stored import Array, shape_of
 from convjit.spec.conv import ConvSpec
 from convjit.spec.tensor import Tensor
 
@@ -24,7 +24,7 @@ def make(spec: ConvSpec, tensor: Tensor, seed: int) -> Array:
     0.5 and 1.5 (beside quantised tensors, divided by the largest value of their type).
     """
     stream = np.random.default_rng([seed, zlib.crc32(tensor.name.encode())])
-    shape = tuple(size or 1 for size in tensor.sizes)
+    shape = shape_of(tensor)
     kind = dtypes.get(tensor.dtype).numpy
     if not dtypes.is_float(tensor.dtype):
         low, high = tensor.in_range or dtypes.limits(tensor.dtype)

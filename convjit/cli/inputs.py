@@ -32,11 +32,22 @@ def parse_sizes(words: Iterable[str]) -> dict[str, int]:
     return sizes
 
 
+def check_sizes(specs: Iterable[ConvSpec], wanted: Mapping[str, int]) -> None:
+    """`ConvError` for a size of an axis that is open in none of the specs."""
+    specs = tuple(specs)
+    is_open = {axis for spec in specs for axis in spec.open_sizes}
+    for axis, size in wanted.items():
+        if axis in is_open:
+            continue
+        text = f"'--size {axis}={size}' is for an axis that is open, and '{axis}' is not."
+        note = f"Open are {', '.join(sorted(is_open))}." if is_open else "There is no open size in the program."
+        known = {a for spec in specs for a in spec.input.axes}
+        raise ConvError.of(text, None, "", note, f"Write {axis}=? there." if axis in known else did_you_mean(axis, known))
+
+
 def settle(spec: ConvSpec, wanted: Mapping[str, int], stored: Mapping[str, Stored]) -> ConvSpec:
     """The spec with every open size settled: by an option, by a file, or by `DEFAULTS`. `ConvError` where they disagree."""
-    for axis, size in wanted.items():
-        _check_size(spec, axis, size)
-    known = dict(wanted)
+    known = {axis: size for axis, size in wanted.items() if axis in spec.open_sizes}
     for name, array in stored.items():
         for axis, size in zip(spec.tensor(name).axes, _shape(spec.tensor(name), array), strict=False):
             if axis in spec.open_sizes:
@@ -87,19 +98,6 @@ def load(tensor: Tensor, array: Stored) -> Array:
             wanted
         )  # NumPy stores the types of ml_dtypes as bare bytes
     return np.ascontiguousarray(values, wanted)
-
-
-def _check_size(spec: ConvSpec, axis: str, size: int) -> None:
-    if axis in spec.open_sizes:
-        return
-    axes = (*spec.input.axes, *spec.weight.axes)
-    if axis not in axes:
-        hint = did_you_mean(axis, spec.open_sizes or axes)
-        raise ConvError.of(f"--size {axis}={size}: '{spec.name}' has no axis '{axis}'.", hint=hint)
-    given = spec.input.size(axis) if axis in spec.input.axes else spec.weight.size(axis)
-    if given != size:
-        text = f"--size {axis}={size}: the size of '{axis}' is {given} in the program."
-        raise ConvError.of(text, spec.input.span, "", hint=f"Leave it open there: {axis}=?")
 
 
 def _filled(tensor: Tensor, known: Mapping[str, int]) -> Tensor:

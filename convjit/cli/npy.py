@@ -17,7 +17,6 @@ Header = tuple[tuple[int, ...], bool, np.dtype[Any]]
 """Shape, whether it is in Fortran's order, and type."""
 
 READERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
-NO_NPY = (ValueError, SyntaxError, TypeError, RecursionError, MemoryError)
 NO_ZIP = (
     zipfile.BadZipFile,
     zipfile.LargeZipFile,
@@ -91,7 +90,7 @@ def _header(file: IO[bytes], path: str) -> Header:
     try:
         version = np.lib.format.read_magic(file)
         shape, fortran, dtype = READERS.get(version, READERS[2, 0])(file)
-    except NO_NPY as error:
+    except Exception as error:  # a header that is none can make NumPy's readers raise nearly anything
         raise ConvError.of(f"'{path}' is not an .npy file: {_reason(error)}.") from None
     if dtype.hasobject:
         note = "Such a file can run any code when it is loaded."

@@ -65,7 +65,9 @@ def command(
         check_output_path(out)
     request = Request(_places(tensor), input, weight, out, inputs.parse_sizes(size), target, threads, seed)
     blocks = api.read(file)
-    _check_places(request, {name: spec for name, (spec, _) in blocks.items()})
+    specs = {name: spec for name, (spec, _) in blocks.items()}
+    _check_places(request, specs)
+    inputs.check_sizes(specs.values(), request.sizes)
     statuses = []
     for number, (name, (spec, syntax)) in enumerate(blocks.items()):
         if number:
@@ -93,16 +95,13 @@ def _run(spec: ConvSpec, syntax: api.Syntax, request: Request, several: bool) ->
     given = _arrays(settled, stored, request.seed)
     measured = run_on(kernel, machine, settled, given)
     verdict = compare(settled, given, measured.result)
-    notes = {name: f"from {array.place}" for name, array in stored.items()}
+    notes = {t.name: f"made, seed {request.seed}" for t in spec.arguments}
+    notes |= {name: f"from {array.place}" for name, array in stored.items()}
     if request.out is not None:
         path = _out_path(request.out, spec.name if several else "")
         save_array(path, measured.result)
         notes[spec.output.name] = f"written to {path}"
-    made = f"made, seed {request.seed}"
-    for line in result_lines(
-        spec, settled, measured, verdict, {t.name: notes.get(t.name, made) for t in spec.arguments} | notes
-    ):
-        click.echo(line)
+    click.echo("\n".join(result_lines(spec, settled, measured, verdict, notes)))
     return WRONG if verdict.wrong else DONE
 
 

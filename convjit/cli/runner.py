@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from convjit import dtypes
-from convjit.cli.stored import Array
+from convjit.cli.stored import Array, shape_of
 from convjit.cli.timing import median_seconds
 from convjit.errors import Unavailable
 from convjit.machine.machine import Machine
@@ -49,7 +49,7 @@ def bound_call(
     constant = {t.name: given[t.name] for t in spec.arguments if t.role in CONSTANT}
     varying = {t.name: given[t.name] for t in spec.arguments if t.name not in constant}
     bound = kernel.bind(**constant)
-    out = np.empty([size or 1 for size in spec.output.sizes], dtypes.get(spec.output.dtype).numpy)
+    out = np.empty(shape_of(spec.output), dtypes.get(spec.output.dtype).numpy)
     return lambda: bound(**varying, out=out), out
 
 

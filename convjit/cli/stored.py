@@ -12,7 +12,8 @@ from typing import IO, Any
 
 import numpy as np
 
-from convjit.errors import ConvError
+from convjit.errors import ConvError, InternalError
+from convjit.spec.tensor import Tensor
 
 Array = np.ndarray[Any, Any]
 
@@ -29,6 +30,14 @@ class Stored:
     dtype: np.dtype[Any]
     load: Callable[[], Array]
     axes: tuple[str, ...] = ()
+
+
+def shape_of(tensor: Tensor) -> tuple[int, ...]:
+    """The shape of a tensor that has no open size."""
+    known = tuple(size for size in tensor.sizes if size is not None)
+    if len(known) != len(tensor.sizes):
+        raise InternalError(f"the tensor '{tensor.name}' has an open size")
+    return known
 
 
 def data(

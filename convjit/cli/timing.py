@@ -15,12 +15,12 @@ def median_seconds(call: Callable[[], object]) -> float:
     return interleaved({"": call})[""]
 
 
-def interleaved(calls: Mapping[str, Callable[[], object]], seconds: float = SECONDS) -> dict[str, float]:
+def interleaved(calls: Mapping[str, Callable[[], object]], seconds: float | None = None) -> dict[str, float]:
     """The median of each call, one of each in every round, so that all of them meet the same disturbances."""
     for call in (*calls.values(), *calls.values()):
         call()
     times: dict[str, list[float]] = {name: [] for name in calls}
-    end = time.perf_counter() + seconds * len(calls)
+    end = time.perf_counter() + (SECONDS if seconds is None else seconds) * len(calls)
     while _goes_on(min(map(len, times.values())), end):
         for name, call in calls.items():
             start = time.perf_counter()
