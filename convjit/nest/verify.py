@@ -55,6 +55,7 @@ class Verifier:
         self.nest = nest
         self.buffers = {b.name: b for b in nest.buffers}
         self.axes = {w.name: w for w in nest.workers}
+        self.digits: set[str] = set()
 
     def run(self) -> None:
         """Buffers, then the body."""
@@ -72,15 +73,10 @@ class Verifier:
         self.body(self.nest.body, scope, False)
 
     def body(self, body: tuple[Stmt, ...], scope: Scope, threads: bool) -> None:
-        """`threads`: whether each thread runs these statements by itself.
-
-        A `let` may give new meaning to the digits of an earlier one in the same body.
-        """
-        before = scope
+        """`threads`: whether each thread runs these statements by itself."""
         for stmt in body:
             if isinstance(stmt, Let):
-                old = {n: k for n, k in scope.items() if n in before or n not in stmt.names}
-                scope = self.let(stmt, stmt, old)
+                scope = self.let(stmt, stmt, scope)
             elif isinstance(stmt, Sync):
                 if threads:
                     fail(stmt, "waits where only some of the threads may come by")
@@ -139,7 +135,10 @@ class Verifier:
         self.body(par.body, {n: k for n, k in inner.items() if n not in units}, True)
 
     def let(self, let: Let, stmt: Stmt, scope: Scope) -> Scope:
-        """The scope with the digits in it; what they are made of says what they are."""
+        """The scope with the digits in it; what they are made of says what they are.
+
+        They may take the place of digits of the same name: pieces of a cut loop stand side by side.
+        """
         if not len(let.names) == len(let.counts) == len(let.steps) or not let.names:
             fail(stmt, "names, counts and steps of the digits do not match")
         if min(let.steps) < 1:
@@ -148,9 +147,10 @@ class Verifier:
         kind = next((k for k in kinds if k in THREAD_UNITS), None)
         kind = kind or next((k for k in kinds if k not in FIXED), None) or next(iter(kinds), "unroll")
         for name in let.names:
-            self.unbound(name, stmt, scope)
-            scope = {**scope, name: kind}
-        return scope
+            if name not in self.digits:
+                self.unbound(name, stmt, scope)
+        self.digits |= set(let.names)
+        return scope | dict.fromkeys(let.names, kind)
 
     # --- statements that compute
 
