@@ -198,3 +198,5 @@ def deciding(stmt: Stmt) -> Iterator[Affine]:
     elif isinstance(stmt, (Let, Par)):
         for let in (stmt,) if isinstance(stmt, Let) else stmt.binds:
             yield from (let.of, *let.counts)
+            if "global" in let.of.names():
+                yield var("block")
