@@ -40,9 +40,13 @@ def check_sizes(specs: Iterable[ConvSpec], wanted: Mapping[str, int]) -> None:
         if axis in is_open:
             continue
         text = f"'--size {axis}={size}' is for an axis that is open, and '{axis}' is not."
-        note = f"Open are {', '.join(sorted(is_open))}." if is_open else "There is no open size in the program."
+        note = (
+            f"Open are {', '.join(sorted(is_open))}." if is_open else "There is no open size in the program."
+        )
         known = {a for spec in specs for a in spec.input.axes}
-        raise ConvError.of(text, None, "", note, f"Write {axis}=? there." if axis in known else did_you_mean(axis, known))
+        raise ConvError.of(
+            text, None, "", note, f"Write {axis}=? there." if axis in known else did_you_mean(axis, known)
+        )
 
 
 def settle(spec: ConvSpec, wanted: Mapping[str, int], stored: Mapping[str, Stored]) -> ConvSpec:

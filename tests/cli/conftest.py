@@ -10,7 +10,9 @@ from tests.cli.helpers import CommandLine
 
 
 @pytest.fixture
-def convjit(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> CommandLine:
+def convjit(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> CommandLine:
     """The command line, in an empty folder, with short measurements and a cache of its own."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("CONVJIT_CACHE_DIR", str(tmp_path / "cache"))

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from convjit import __version__, machine
-from convjit.cli.main import COMMANDS, LATER
+from convjit.cli.commands import COMMANDS, LATER
 from convjit.pipeline import STAGES
 from tests.cli.helpers import OPEN, SMALL, CommandLine
 
@@ -97,7 +97,9 @@ def test_dump_of_code_that_cannot_run_here(convjit: CommandLine) -> None:
 def test_dump_of_an_unknown_stage(convjit: CommandLine) -> None:
     outcome = convjit("dump", convjit.file(SMALL), "--stage", "nets")
     assert outcome.status == 2
-    assert outcome.err.startswith("error: There is no stage 'nets'.\n  note: The stages are ast spec schedule nest ")
+    assert outcome.err.startswith(
+        "error: There is no stage 'nets'.\n  note: The stages are ast spec schedule nest "
+    )
     assert outcome.err.endswith("  hint: Did you mean 'nest'?\n")
 
 
@@ -172,7 +174,9 @@ def test_bench_of_steps_that_peers_do_not_know(convjit: CommandLine) -> None:
 def test_bench_beside_a_peer(convjit: CommandLine, peer: str) -> None:
     pytest.importorskip(peer)
     pytest.importorskip("onnx")
-    bias = SMALL.replace("    output", "    bias   b : f32[OC]\n    output").replace("pad same", "pad ((1, 0), (2, 1))\n then relu")
+    bias = SMALL.replace("    output", "    bias   b : f32[OC]\n    output").replace(
+        "pad same", "pad ((1, 0), (2, 1))\n then relu"
+    )
     outcome = convjit("bench", convjit.file(bias), "--against", peer, "--threads", "1")
     assert outcome.status == 0, outcome.err
     assert any(line.startswith(peer) for line in outcome.out.splitlines())

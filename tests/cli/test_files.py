@@ -38,7 +38,9 @@ def in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.chdir(tmp_path)
 
 
-@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.float16, np.int8, np.uint8, np.int16, np.int32, np.int64])
+@pytest.mark.parametrize(
+    "dtype", [np.float32, np.float64, np.float16, np.int8, np.uint8, np.int16, np.int32, np.int64]
+)
 def test_round_trip(dtype: type) -> None:
     array = np.arange(24).reshape(2, 3, 4).astype(dtype)
     save_array("a.npy", array)
@@ -64,7 +66,9 @@ def test_saving_replaces_and_leaves_nothing_behind() -> None:
 
 def test_saving_where_nothing_can_be_written() -> None:
     Path("file").touch()
-    with pytest.raises(ConvError, match=r"^error: The output 'file/a\.npy' cannot be written: there is no folder 'file'\.$"):
+    with pytest.raises(
+        ConvError, match=r"^error: The output 'file/a\.npy' cannot be written: there is no folder 'file'\.$"
+    ):
         save_array("file/a.npy", np.zeros(3))
 
 
@@ -113,17 +117,23 @@ def test_npy_that_is_empty_or_something_else() -> None:
 
 def test_npy_whose_header_lies() -> None:
     shape = "(1000000, 1000000, 1000000)"
-    Path("a.npy").write_bytes(header(f"{{'descr': '<f4', 'fortran_order': False, 'shape': {shape}, }}") + bytes(64))
+    Path("a.npy").write_bytes(
+        header(f"{{'descr': '<f4', 'fortran_order': False, 'shape': {shape}, }}") + bytes(64)
+    )
     assert refusal("a.npy") == (
         "error: 'a.npy' is cut short: its header says float32 [1000000, 1000000, 1000000], 4000000000000000000 bytes; "
         "64 are there."
     )
-    Path("a.npy").write_bytes(header("{'descr': '<f4', 'fortran_order': False, 'shape': (-2, 3), }") + bytes(64))
+    Path("a.npy").write_bytes(
+        header("{'descr': '<f4', 'fortran_order': False, 'shape': (-2, 3), }") + bytes(64)
+    )
     assert "is cut short" in refusal("a.npy")
 
 
 def test_npy_whose_header_is_code() -> None:
-    Path("a.npy").write_bytes(header("{'descr': __import__('os').mkdir('harm'), 'fortran_order': 0, 'shape': ()}"))
+    Path("a.npy").write_bytes(
+        header("{'descr': __import__('os').mkdir('harm'), 'fortran_order': 0, 'shape': ()}")
+    )
     assert refusal("a.npy").startswith("error: 'a.npy' is not an .npy file: ")
     assert not Path("harm").exists()
 
@@ -174,7 +184,9 @@ def test_npz_whose_array_is_shorter_than_it_says() -> None:
     np.save(memory, np.zeros(4))
     with zipfile.ZipFile("a.npz", "w") as archive:
         archive.writestr("x.npy", memory.getvalue()[:-1])
-    assert refusal("a.npz").startswith("error: 'a.npz' is cut short: its header says float64 [4], 32 bytes; 31 are there")
+    assert refusal("a.npz").startswith(
+        "error: 'a.npz' is cut short: its header says float64 [4], 32 bytes; 31 are there"
+    )
 
 
 def bin_file(shape: tuple[int, ...], data: bytes) -> None:

@@ -29,7 +29,9 @@ def arrays(seed: int = 0) -> tuple[Array, Array]:
 def test_data_is_made_and_the_result_is_right(convjit: CommandLine) -> None:
     outcome = convjit("run", convjit.file(SMALL), "--target", "cpu:scalar", "--threads", "1")
     assert (outcome.status, outcome.err) == (0, "")
-    text = re.sub(r"\d+\.\d+ (ms|us)|\d+(\.\d+)?(e-\d+)?%?(?= GFLOP|%|,| \(| of the|: right)", "#", outcome.out)
+    text = re.sub(
+        r"\d+\.\d+ (ms|us)|\d+(\.\d+)?(e-\d+)?%?(?= GFLOP|%|,| \(| of the|: right)", "#", outcome.out
+    )
     lines = text.splitlines()
     assert lines[0] == "small: dataflow auto on cpu:scalar, 1 thread"
     assert lines[1] == "  x  f32[N=#, H=#, W=#, C=3]      made, seed 0"
@@ -49,7 +51,9 @@ def test_npy_in_npy_out(convjit: CommandLine) -> None:
     x, w = arrays()
     np.save("x.npy", x)
     np.save("w.npy", w)
-    outcome = convjit("run", convjit.file(SMALL), "--tensor", "x=x.npy", "--weight", "w.npy", "--out", "y.npy")
+    outcome = convjit(
+        "run", convjit.file(SMALL), "--tensor", "x=x.npy", "--weight", "w.npy", "--out", "y.npy"
+    )
     assert outcome.status == 0
     assert "from x.npy" in outcome.out and "from w.npy" in outcome.out and "written to y.npy" in outcome.out
     assert "NRMSE 0, max error 0 (0.0% of the bound): right" in outcome.out
@@ -60,7 +64,10 @@ def test_orders_and_byte_orders_of_npy(convjit: CommandLine) -> None:
     x, w = arrays()
     np.save("x.npy", np.asfortranarray(x).astype(">f4"))
     np.save("w.npy", np.asfortranarray(w))
-    assert convjit("run", convjit.file(SMALL), "--input", "x.npy", "--weight", "w.npy", "--out", "y.npy").status == 0
+    assert (
+        convjit("run", convjit.file(SMALL), "--input", "x.npy", "--weight", "w.npy", "--out", "y.npy").status
+        == 0
+    )
     np.testing.assert_array_equal(np.load("y.npy"), reference(SPEC, x, w))
 
 
@@ -84,7 +91,9 @@ def test_bin_is_turned_into_the_order_of_the_program(convjit: CommandLine) -> No
     x, w = arrays()
     write_bin("x.bin", x)
     write_bin("w.bin", w)
-    text = SMALL.replace("[N=1, H=5, W=6, C=3]", "[N=1, C=3, W=6, H=5]").replace("[KH=3, KW=3, OC=4, IC=3]", "[OC=4, IC=3, KH=3, KW=3]")
+    text = SMALL.replace("[N=1, H=5, W=6, C=3]", "[N=1, C=3, W=6, H=5]").replace(
+        "[KH=3, KW=3, OC=4, IC=3]", "[OC=4, IC=3, KH=3, KW=3]"
+    )
     text = text.replace("[N, OH, OW, OC]", "[N, OH, OW, OC]")
     outcome = convjit("run", convjit.file(text), "--input", "x.bin", "--weight", "w.bin", "--out", "y.npy")
     assert outcome.status == 0, outcome.err
@@ -94,7 +103,10 @@ def test_bin_is_turned_into_the_order_of_the_program(convjit: CommandLine) -> No
 def test_several_blocks_run_one_after_the_other(convjit: CommandLine) -> None:
     outcome = convjit("run", convjit.file(TWO), "--out", "y.npy")
     assert outcome.status == 0
-    assert [line.split(":")[0] for line in outcome.out.splitlines() if line and line[0] != " "] == ["small", "second"]
+    assert [line.split(":")[0] for line in outcome.out.splitlines() if line and line[0] != " "] == [
+        "small",
+        "second",
+    ]
     assert np.load("y-small.npy").shape == np.load("y-second.npy").shape == (1, 5, 6, 4)
 
 
@@ -216,7 +228,9 @@ def test_bin_of_a_one_dimensional_convolution(convjit: CommandLine) -> None:
     text = "conv c { input x : f32[N=1, W=6, C=3]; weight w : f32[KW=3, OC=4, IC=3] }"
     outcome = convjit("run", convjit.file(text), "--input", "x.bin")
     assert outcome.status == 2
-    assert "'x.bin' is for a 2-D convolution: a .bin file of this kind has the axes N, H, W, C." in outcome.err
+    assert (
+        "'x.bin' is for a 2-D convolution: a .bin file of this kind has the axes N, H, W, C." in outcome.err
+    )
 
 
 def test_sizes_beyond_memory_are_refused_before_anything_is_allocated(convjit: CommandLine) -> None:
@@ -252,7 +266,9 @@ def test_a_wrong_result_is_status_1(convjit: CommandLine, monkeypatch: pytest.Mo
     monkeypatch.setattr(run, "run_on", spoiled)
     outcome = convjit("run", convjit.file(SMALL))
     assert outcome.status == 1
-    text = "WRONG: 1 elements are further from the reference than rounding explains, the first at [0, 2, 3, 1]"
+    text = (
+        "WRONG: 1 elements are further from the reference than rounding explains, the first at [0, 2, 3, 1]"
+    )
     assert text in outcome.out
 
 
