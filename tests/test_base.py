@@ -66,14 +66,14 @@ def test_settings_have_defaults_and_types(monkeypatch: pytest.MonkeyPatch) -> No
     assert (settings.cache, settings.verify, settings.threads, settings.cache_dir) == (False, True, 4, "/somewhere")
 
 
-@pytest.mark.parametrize(
-    ("variable", "name", "text", "message"),
-    [
-        ("CONVJIT_THREADS", "threads", "many", "it must be a whole number from 1 to 4096"),
-        ("CONVJIT_CACHE", "cache", "maybe", "it must be 0 or 1"),
-        ("CONVJIT_VERBOSE", "verbose", "loud", "it knows the words profile and calls, not 'loud'"),
-    ],
-)
+WRONG_SETTINGS = [
+    ("CONVJIT_THREADS", "threads", "many", "it must be a whole number from 1 to 4096"),
+    ("CONVJIT_CACHE", "cache", "maybe", "it must be 0 or 1"),
+    ("CONVJIT_VERBOSE", "verbose", "loud", "it knows the words profile and calls, not 'loud'"),
+]
+
+
+@pytest.mark.parametrize(("variable", "name", "text", "message"), WRONG_SETTINGS)
 def test_wrong_settings(monkeypatch: pytest.MonkeyPatch, variable: str, name: str, text: str, message: str) -> None:
     monkeypatch.setenv(variable, text)
     with pytest.raises(ConvError) as error:

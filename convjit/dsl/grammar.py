@@ -112,10 +112,11 @@ def stamp() -> str:
 
 def _glued(first: Token, second: Token) -> bool:
     touching = first.end_pos == second.start_pos
-    return touching and _wordlike(str(first)[-1:]) and _wordlike(str(second)[:1])
+    return touching and wordlike(str(first)[-1:]) and wordlike(str(second)[:1])
 
 
-def _wordlike(char: str) -> bool:
+def wordlike(char: str) -> bool:
+    """Whether a character can stand inside a word or a number."""
     return char.isalnum() or char == "_"
 
 

@@ -14,7 +14,7 @@ from functools import cache
 from lark.exceptions import UnexpectedCharacters, UnexpectedInput, UnexpectedToken
 
 from convjit.dsl.clauses import CLAUSES, Outline
-from convjit.dsl.grammar import DEEPEST, GluedWords, TooDeep, parser
+from convjit.dsl.grammar import DEEPEST, GluedWords, TooDeep, parser, wordlike
 from convjit.errors import Diagnostic, InternalError, did_you_mean
 from convjit.source import Source, Span
 
@@ -75,6 +75,7 @@ PHRASES = {
     "LBRACE": "'{'", "RBRACE": "'}'", "PER": "'per'", "VBAR": "'|'", "PADWORD": "same", "AUTO": "auto",
     "TARGET": "a target such as cpu:avx2", "AXES": "axes joined by dots", "OPEN": "'?'",
 }  # fmt: skip
+WORDS = (*CLAUSES, "conv", "let", "transposed", "sparse", "scale", "zero", "per", "round")
 OPERATORS = {"PLUS", "MINUS", "STAR", "SLASH", "CIRCUMFLEX"}
 EXPRESSION = {"NUMBER", "NAME", "CAPS", "LPAR", "MINUS"}
 ENDS = {"_NL", "SEMICOLON", "RBRACE"}
@@ -83,7 +84,7 @@ ENDS = {"_NL", "SEMICOLON", "RBRACE"}
 def diagnose(error: Exception, source: Source, outline: Outline, start: str) -> Diagnostic:
     """The diagnostic for what the parser raised."""
     if isinstance(error, GluedWords):
-        return _glued(error, source)
+        return _glued(source, error.second.start_pos or 0)
     if isinstance(error, TooDeep):
         at = error.token.start_pos or 0
         span = Span(source, at, at + 1)
@@ -97,6 +98,8 @@ def diagnose(error: Exception, source: Source, outline: Outline, start: str) -> 
         return _never_closed(source, swallowed.unclosed)
     if at >= len(source.text.rstrip()) and outline.open_braces:
         return _never_closed(source, outline.open_braces[-1])
+    if at > 0 and wordlike(source.text[at - 1]) and wordlike(source.text[at : at + 1]):
+        return _glued(source, at)
     return _unexpected(error, span, accepted(error), start)
 
 
@@ -153,13 +156,16 @@ def _never_closed(source: Source, at: int) -> Diagnostic:
     return Diagnostic(f"'{bracket}' is never closed.", Span(source, at, at + 1), hints=(f"Add a '{closing}'.",))
 
 
-def _glued(error: GluedWords, source: Source) -> Diagnostic:
-    first, second = error.first, error.second
-    span = Span(source, first.start_pos or 0, found_span(source, second.start_pos or 0).end)
-    if str(first) in CLAUSES and first.type == str(first).upper() or first.type == "PADDING":
+def _glued(source: Source, at: int) -> Diagnostic:
+    """Two words that run together at `at`, such as "stride" and "x" in `stridex`."""
+    start = at
+    while start > 0 and wordlike(source.text[start - 1]):
+        start -= 1
+    span = Span(source, start, found_span(source, at).end)
+    first, second = source.text[start:at], source.text[at : span.end]
+    if first in CLAUSES:
         return Diagnostic(f"Unknown clause '{span.text}'.", span, "not a clause", hints=did_you_mean(span.text, CLAUSES))
-    known = (*CLAUSES, "conv", "let", "transposed", "sparse", "scale", "zero", "per", "round")
-    hints = did_you_mean(span.text, known) or (f"Put a space between '{first}' and '{second}'.",)
+    hints = did_you_mean(span.text, WORDS) or (f"Put a space between '{first}' and '{second}'.",)
     return Diagnostic(f"'{span.text}' is not a word of the language.", span, hints=hints)
 
 

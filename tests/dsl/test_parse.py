@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 
 from convjit.dsl import ast
+from convjit.dsl.clauses import outline
+from convjit.dsl.mistakes import diagnose
 from convjit.dsl.parse import LONGEST, parse, parse_schedule, read_source
-from convjit.errors import ConvError
-from convjit.source import Span
+from convjit.errors import ConvError, InternalError
+from convjit.source import Source, Span
 
 
 def clauses(*lines: str) -> tuple[ast.Clause, ...]:
@@ -169,3 +171,20 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
         assert str(error.value) == f"error: '{path}' {message}"
     with pytest.raises(ConvError, match="cannot be read: .*null"):
         read_source("a\0b")
+
+
+def test_what_the_parser_does_not_raise() -> None:
+    source = Source("conv a { }")
+    with pytest.raises(InternalError, match=r"the parser raised KeyError\('x'\)"):
+        diagnose(KeyError("x"), source, outline(source.text), "start")
+
+
+def test_all_mistakes_come_at_once() -> None:
+    with pytest.raises(ConvError) as error:
+        parse("let = 3\nconv a {\n  strid 1\n  pad\n}", "a.conv")
+    lines = [line for line in str(error.value).split("\n") if line.startswith("a.conv")]
+    assert lines == [
+        "a.conv:1:5: error: A constant needs a name, found '='.",
+        "a.conv:3:3: error: Unknown clause 'strid'.",
+        "a.conv:4:6: error: 'pad' takes a word or sizes, found the end of the line.",
+    ]
