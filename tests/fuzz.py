@@ -21,6 +21,8 @@ import numpy as np
 
 from convjit.dsl.parse import parse_schedule
 from convjit.dtypes import bits
+from convjit.emit.llvm import emit_module
+from convjit.emit.ptx import ptx
 from convjit.errors import ConvError
 from convjit.kernel.from_nest import lower
 from convjit.kernel.interpret import interpret as interpret_kernel
@@ -29,11 +31,12 @@ from convjit.kernel.verify import verify as verify_kernel
 from convjit.machine.machine import Machine
 from convjit.machine.registry import get
 from convjit.nest.domain import Domain, domain
-from convjit.nest.from_schedule import build, pack_nest
+from convjit.nest.from_schedule import build
 from convjit.nest.interpret import interpret
 from convjit.nest.ir import Nest
+from convjit.nest.pack import pack_nest
 from convjit.nest.parse import parse
-from convjit.nest.passes import PASSES
+from convjit.nest.passes import PASSES, run_passes
 from convjit.nest.points import all_sizes
 from convjit.nest.verify import verify
 from convjit.runtime.assemble import Library
@@ -43,7 +46,8 @@ from convjit.spec.conv import ConvSpec
 from convjit.spec.reference import reference
 from tests import compiled
 from tests.random_specs import Array, random_arrays, random_sizes, random_spec
-from tests.schedules import random_schedule
+from tests.schedules import Axes, random_schedule
+from tests.schedules_gpu import random_gpu_schedule
 
 Arrays = dict[str, Array]
 Ranges = Mapping[str, tuple[int, int]]
@@ -69,7 +73,12 @@ def draw(seed: int, machine: Machine) -> Case:
     """The case of a seed."""
     r = random.Random(seed)
     spec = random_spec(r)
-    schedule = random_schedule(r, spec, machine.lanes(bits(spec.accumulator)))
+    if machine.kind == "cuda":
+        while spec.input.dtype != "f32":
+            spec = random_spec(r)
+        schedule = random_gpu_schedule(r, Axes(spec))
+    else:
+        schedule = random_schedule(r, spec, machine.lanes(bits(spec.accumulator)))
     sizes = random_sizes(r, spec)
     return Case(seed, spec, schedule, sizes, random_arrays(seed, spec, sizes))
 
@@ -98,6 +107,8 @@ def check(case: Case, machine: Machine) -> None:
         library = compiled.compiled(kernels, machine)
         runs = [code_runner(library, k) for k in kernels]
         compare("machine code", case, nests, arrays, want, runs)
+    else:
+        ptx(emit_module(kernels, machine), machine)
 
 
 # --- running a form ---------------------------------------------------------------------------------------------
@@ -146,7 +157,8 @@ def with_packed(case: Case, made: Domain, phase: Phase, machine: Machine) -> Arr
     """The arrays that the nest reads: the weight packed by a nest of its own."""
     arrays = dict(case.arrays)
     for pack in phase.packs:
-        nest = verify(pack_nest(made, pack, machine.lanes(32)))
+        nest = pack_nest(made, pack, machine.lanes(32), machine.kind == "cuda")
+        nest = verify(run_passes(verify(nest), phase, machine.kind))
         assert parse(str(nest)) == nest, "the text of the packing nest is read back as another"
         source, packed = nest.buffers
         assert packed.layout

@@ -14,6 +14,7 @@ from convjit.nest.extents import register_extents
 from convjit.nest.ir import Buffer, Load, MulAdd, Nest, Store, Sync
 from convjit.nest.layout import Layout
 from convjit.nest.points import Env, Ints, Leaf, Values, concrete, evaluate, length, spread
+from convjit.nest.races import commits
 from convjit.nest.storage import Places, Storage, Tile, Watch, first_of
 from convjit.nest.visit import written
 
@@ -38,6 +39,7 @@ class Memory:
         self.buffers = {b.name: b for b in nest.buffers}
         extents = register_extents(nest)
         self.places = {b.name: Places(b, layout(b, sizes, extents.get(b.name))) for b in nest.buffers}
+        self.asynchronous = commits(nest.body)
         self.epoch = 0
         self.storage: dict[str, Storage] = {}
         changed = written(nest.body)
@@ -89,7 +91,7 @@ class Memory:
         self.note(stmt, name, places, env, writing=True)
         if isinstance(stmt, MulAdd):
             storage.add(places, tile)
-        elif stmt.by == "cp.async":
+        elif stmt.by == "cp.async" and self.asynchronous:
             self.open.append(Pending(storage, places, tile, self.threads(env), turns(stmt.target, env)))
             storage.poison[places] = True
         else:

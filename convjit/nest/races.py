@@ -26,6 +26,14 @@ class Access:
     late: bool = False
 
 
+@dataclass(frozen=True)
+class Shared:
+    """The shared buffers. Until `pipeline` has put in what waits for them, no copy is `late`."""
+
+    buffers: Mapping[str, Buffer]
+    late: bool
+
+
 @dataclass
 class Pending:
     """What a barrier has not ordered yet."""
@@ -53,10 +61,10 @@ def check_races(nest: Nest) -> None:
     """Raises InternalError, naming the statement that comes too early."""
     shared = {b.name: b for b in nest.buffers if b.level == "shared"}
     if shared:
-        follow(nest.body, Pending([], []), shared)
+        follow(nest.body, Pending([], []), Shared(shared, commits(nest.body)))
 
 
-def follow(body: tuple[Stmt, ...], pending: Pending, shared: Mapping[str, Buffer]) -> Pending:
+def follow(body: tuple[Stmt, ...], pending: Pending, shared: Shared) -> Pending:
     """What is pending after the body."""
     for stmt in body:
         if isinstance(stmt, Sync):
@@ -70,6 +78,13 @@ def follow(body: tuple[Stmt, ...], pending: Pending, shared: Mapping[str, Buffer
         else:
             pending = meet(stmt, pending, shared)
     return pending
+
+
+def commits(body: tuple[Stmt, ...]) -> bool:
+    """Whether asynchronous copies are waited for somewhere: before `pipeline` has run they are plain copies."""
+    return any(
+        s.op == "commit" if isinstance(s, Sync) else isinstance(s, NESTED) and commits(s.body) for s in body
+    )
 
 
 def waits(stmt: Loop | If | Par) -> bool:
@@ -94,13 +109,13 @@ def after_sync(sync: Sync, pending: Pending) -> Pending:
     return pending
 
 
-def meet(stmt: Stmt, pending: Pending, shared: Mapping[str, Buffer]) -> Pending:
+def meet(stmt: Stmt, pending: Pending, shared: Shared) -> Pending:
     """The statements inside, which nothing orders, against what is pending and against each other."""
     reads, writes = [], []
     for work, _ in works((stmt,)):
-        reads += [(Access(l.buffer, l.slot), work) for l in loads(work) if l.buffer in shared]
-        if work.target.buffer in shared:
-            late = isinstance(work, Store) and work.by == "cp.async"
+        reads += [(Access(l.buffer, l.slot), work) for l in loads(work) if l.buffer in shared.buffers]
+        if work.target.buffer in shared.buffers:
+            late = shared.late and isinstance(work, Store) and work.by == "cp.async"
             writes.append((Access(work.target.buffer, work.target.slot, late), work))
     before = pending.writes + [a for a, _ in writes]
     for read, work in reads:
@@ -112,14 +127,14 @@ def meet(stmt: Stmt, pending: Pending, shared: Mapping[str, Buffer]) -> Pending:
     return pending.joined(Pending([a for a, _ in writes], [a for a, _ in reads]))
 
 
-def same(a: Access, b: Access, shared: Mapping[str, Buffer]) -> bool:
+def same(a: Access, b: Access, shared: Shared) -> bool:
     """Whether they may be one slot of one buffer."""
     if a.buffer != b.buffer:
         return False
     if a.slot is None or b.slot is None:
         return True
     apart = a.slot - b.slot
-    return bool(apart.terms) or apart.const % shared[a.buffer].ring == 0
+    return bool(apart.terms) or apart.const % shared.buffers[a.buffer].ring == 0
 
 
 def fail(stmt: Stmt, what: str) -> NoReturn:

@@ -111,8 +111,8 @@ class Verifier:
             fail(loop, f"{min(parts)} belongs to the loops that workers share")
         self.unbound(loop.name, loop, scope)
         varying = any(scope[n] in THREAD_UNITS for l in loop.low + loop.high for n in l.affine.names())
-        inside = threads or loop.kind in THREAD_UNITS or varying
-        self.body(loop.body, {**scope, loop.name: loop.kind}, inside)
+        own = self.nest.grid is not None and varying
+        self.body(loop.body, {**scope, loop.name: loop.kind}, threads or own)
 
     def worker(self, loop: Loop, parts: set[str]) -> None:
         """It runs the part of an axis that the worker is given."""

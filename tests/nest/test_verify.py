@@ -145,9 +145,7 @@ def test_mistake_of_threads(old: str, new: str, where: str, what: str) -> None:
     check(GPU, old, new, where, what)
 
 
-def test_loops_of_threads_are_uniform_around_a_barrier() -> None:
-    text = "nest g\n  thread i.0 in 0..4; for j.0 in 0..i.0\n    barrier"
-    check(text, "", "", "barrier", "waits where only some of the threads may come by")
+def test_every_thread_comes_by_a_wait() -> None:
     text = "nest g\n  grid 1 threads 4\n  par i.0 in 4 of thread; for j.0 in 0..i.0\n    wait 0"
     check(text, "", "", "wait 0", "waits where only some of the threads may come by")
 
