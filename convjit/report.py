@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+
+from convjit.cost.traffic import traffic
+from convjit.kernel.ir import Kernel, Op, walk
+from convjit.kernel.pressure import pressure
+from convjit.machine.machine import Machine
 from convjit.pipeline import Compilation
+from convjit.spec import geometry
+from convjit.spec.conv import ConvSpec
+
+OPEN = {"N": 1, "D": 8, "H": 56, "W": 56}
+"""Open sizes for which the traffic is shown."""
 
 
 def profile(c: Compilation) -> str:
@@ -13,13 +24,60 @@ def profile(c: Compilation) -> str:
 
 
 def explain(c: Compilation) -> str:
-    """Which dataflow, tiles and instructions were taken, and why."""
-    from convjit.kernel.ir import Op, walk
-
-    ops = {s.name for k in c.kernels for s in walk(k.body) if isinstance(s, Op)}
-    rows = [r.name for r in c.machine.rows if r.name in ops]
-    lines = [f"{c.spec.name} on {c.machine.name}", f"dataflow: {c.schedule.dataflow or 'as written'}"]
-    lines += [f"  {line}" for phase in c.schedule.phases for line in phase.lines()]
-    lines += [f"  because {reason}" for reason in c.schedule.reasons]
-    lines.append(f"instructions: {', '.join(dict.fromkeys(rows)) or 'multiply and add'}")
+    """Which dataflow, tiles and instructions were taken, why, and what a call reads and writes."""
+    asked = c.spec.dataflow if isinstance(c.spec.dataflow, str) else "as written"
+    taken = c.schedule.dataflow or "as written"
+    lines = [f"{c.spec.name} on {c.machine.name}"]
+    lines += _entry("dataflow", [taken if taken == asked else f"{taken} (asked for: {asked})"])
+    lines += _entry("schedule", [line for phase in c.schedule.phases for line in phase.lines()])
+    lines += _entry("because", c.schedule.reasons)
+    lines += _entry("kernels", [_kernel(kernel, c.machine) for kernel in c.kernels])
+    lines += _entry("traffic", _traffic(c))
     return "\n".join(lines) + "\n"
+
+
+def _entry(title: str, texts: Sequence[str]) -> list[str]:
+    """A title, and its lines beside it."""
+    return [f"  {title if i == 0 else '':10}{text}" for i, text in enumerate(texts)]
+
+
+def _kernel(kernel: Kernel, machine: Machine) -> str:
+    """Its instructions that multiply and add, and the registers that it needs."""
+    rows = {row.name for row in machine.rows}
+    used = dict.fromkeys(f"{op.name} {op.type}" for op in _ops(kernel) if op.name in rows)
+    what = ", ".join(used) or "no multiplications"
+    return f"{kernel.name}: {what}; {pressure(kernel)} registers of {_registers(machine)}"
+
+
+def _ops(kernel: Kernel) -> Iterator[Op]:
+    return (stmt for stmt in walk(kernel.body) if isinstance(stmt, Op))
+
+
+def _registers(machine: Machine) -> int:
+    return machine.vector_registers or machine.thread_registers
+
+
+def _traffic(c: Compilation) -> list[str]:
+    """For each nest and buffer, as the cost model counts: a vector is one access, a broadcast one element."""
+    sizes = open_sizes(c.spec)
+    title = "in a call" + (f" with {' '.join(f'{a}={s}' for a, s in sizes.items())}" if sizes else "")
+    rows = [("buffer", "level", "loads", "stores", "bytes")]
+    for nest in c.nests:
+        for t in traffic(nest, sizes):
+            loads, stores, amount = f"{t.loads}", f"{t.stores}", f"{t.bytes}"
+            rows.append((f"{nest.name} {t.buffer}", t.level, loads, stores, amount))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [title, *("  ".join(_aligned(row, widths)).rstrip() for row in rows)]
+
+
+def _aligned(row: tuple[str, ...], widths: list[int]) -> Iterator[str]:
+    """Two columns of words to the left, numbers to the right."""
+    for column, (word, width) in enumerate(zip(row, widths, strict=True)):
+        yield word.ljust(width) if column < 2 else word.rjust(width)
+
+
+def open_sizes(spec: ConvSpec) -> dict[str, int]:
+    """Values for the open sizes of a spec, at least as large as the kernel spans."""
+    reach = zip(spec.spatial, spec.kernel_size, spec.dilation, strict=True)
+    least = {axis: geometry.reach(kernel, dilation) for axis, kernel, dilation in reach}
+    return {axis: max(OPEN[axis], least.get(axis, 1)) for axis in spec.open_sizes}

@@ -10,12 +10,10 @@ import numpy as np
 from convjit import dtypes
 from convjit.cli.stored import Array, Stored
 from convjit.errors import ConvError, Diagnostic, did_you_mean
+from convjit.report import open_sizes
 from convjit.spec import geometry, layout
 from convjit.spec.conv import ConvSpec
 from convjit.spec.tensor import Tensor
-
-DEFAULTS = {"N": 1, "D": 8, "H": 56, "W": 56}
-"""Open sizes that neither an option nor a file gives."""
 
 
 def parse_sizes(words: Iterable[str]) -> dict[str, int]:
@@ -50,17 +48,13 @@ def check_sizes(specs: Iterable[ConvSpec], wanted: Mapping[str, int]) -> None:
 
 
 def settle(spec: ConvSpec, wanted: Mapping[str, int], stored: Mapping[str, Stored]) -> ConvSpec:
-    """The spec with every open size settled: by an option, by a file, or by `DEFAULTS`. `ConvError` where they disagree."""
+    """The spec with every open size settled: by an option, by a file, or by a default. `ConvError` where they disagree."""
     known = {axis: size for axis, size in wanted.items() if axis in spec.open_sizes}
     for name, array in stored.items():
         for axis, size in zip(spec.tensor(name).axes, _shape(spec.tensor(name), array), strict=False):
             if axis in spec.open_sizes:
                 known.setdefault(axis, size)
-    reach = {
-        a: geometry.reach(k, d) for a, k, d in zip(spec.spatial, spec.kernel_size, spec.dilation, strict=True)
-    }
-    for axis in spec.open_sizes:
-        known.setdefault(axis, max(DEFAULTS[axis], reach.get(axis, 1)))
+    known = open_sizes(spec) | known
     return closed(spec, {axis: known[axis] for axis in spec.open_sizes})
 
 

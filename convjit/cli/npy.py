@@ -90,7 +90,7 @@ def _header(file: IO[bytes], path: str) -> Header:
     try:
         version = np.lib.format.read_magic(file)
         shape, fortran, dtype = READERS.get(version, READERS[2, 0])(file)
-    except Exception as error:  # a header that is none can make NumPy's readers raise nearly anything
+    except Exception as error:  # noqa: BLE001 (a header that is none makes NumPy raise nearly anything)
         raise ConvError.of(f"'{path}' is not an .npy file: {_reason(error)}.") from None
     if dtype.hasobject:
         note = "Such a file can run any code when it is loaded."
