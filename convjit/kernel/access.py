@@ -12,7 +12,7 @@ from math import gcd
 from convjit.dtypes import bits
 from convjit.errors import InternalError
 from convjit.kernel.builder import Builder
-from convjit.kernel.ir import Attribute, Operand, Type, vector
+from convjit.kernel.ir import Attribute, If, Merged, Operand, Type, vector
 from convjit.kernel.variables import ALWAYS, Plan, Variables, Where
 from convjit.nest.affine import Affine
 from convjit.nest.ir import Buffer, Load
@@ -32,6 +32,11 @@ class Spot:
     plan: Plan
     symbolic: tuple[tuple[Symbols, Plan], ...]
     space: str
+
+    @property
+    def spread(self) -> bool:
+        """Whether lanes lie along a dimension whose stride is known only at the call."""
+        return any(any(p.lanes) for _, p in self.symbolic)
 
     @property
     def size(self) -> int:
@@ -60,8 +65,6 @@ class Access:
         offset = buffer.layout.flatten(index, self.v.grain)
         plain = self.v.plan(offset.pop((), ZERO))
         rest = tuple((s, self.v.plan(a)) for s, a in sorted(offset.items()))
-        if any(any(p.lanes) for _, p in rest):
-            raise InternalError(f"{access}: lanes along a dimension whose stride is known only at the call")
         space = "" if not self.gpu else "shared" if buffer.level == "shared" else "global"
         made = Spot(buffer, plain, rest, space)
         self.spots[key] = (access, made)
@@ -156,9 +159,9 @@ class Access:
         if group > 1 and spot.plan.dot != 1:
             raise InternalError(f"{access}: the {group} values of a dot must be neighbours")
         steps = [l // group for l in spot.plan.lanes]
+        if spot.spread or (isinstance(w.mask, str) and steps != list(range(n))):
+            return self.gathered(access, spot, steps, kind, w)
         if not any(steps):
-            if isinstance(w.mask, str):
-                raise InternalError(f"{access}: a broadcast under a computed mask")
             scalar = self.scalar(access, spot, kind, 0, w.condition)
             return scalar if n == 1 else self.b.once("splat", vector(kind, n), scalar)
         if steps == list(range(n)):
@@ -213,29 +216,57 @@ class Access:
         return None
 
     def gathered(self, access: Load, spot: Spot, steps: list[int], kind: Type, w: Where) -> str:
-        """Every lane on its own."""
-        if isinstance(w.mask, str):
-            raise InternalError(f"{access}: a gather under a computed mask")
+        """Every lane on its own; those of a computed mask behind a branch each."""
         mask, n = w.mask, self.v.lanes
         group = self.v.dot[1] if self.v.dot else 1
 
         def make() -> str:
             result: Operand = 0
             for lane, step in enumerate(steps):
-                if mask is None or mask[lane]:
-                    item = self.scalar(access, spot, kind, step * group)
-                    result = self.b.op("insert", vector(kind, n), result, item, lane=lane)
+                if isinstance(mask, str):
+                    result = self.guarded_lane(access, spot, step * group, lane, kind, mask, result)
+                elif mask is None or mask[lane]:
+                    result = self.one_lane(access, spot, step * group, lane, kind, result)
             return result if isinstance(result, str) else self.b.op("splat", vector(kind, n), 0)
 
-        place = (spot.plan.static(self.v.static), spot.plan.running, id(spot))
+        parts = ((), spot.plan), *spot.symbolic
+        place = (id(spot), tuple((s, p.static(self.v.static)) for s, p in parts))
         return self.b.remember(("load", access.buffer, "gather", place, tuple(steps), kind, mask), make)
+
+    def one_lane(self, access: Load, spot: Spot, extra: int, lane: int, kind: Type, rest: Operand) -> str:
+        """A vector with one lane loaded."""
+        pointer = self.lane_pointer(spot, access, extra, lane)
+        item = self.read(access, "load", kind, pointer, align=self.alignment(spot, bits(kind) // 8))
+        return self.b.op("insert", vector(kind, self.v.lanes), rest, item, lane=lane)
+
+    def guarded_lane(
+        self, access: Load, spot: Spot, extra: int, lane: int, kind: Type, mask: str, rest: Operand
+    ) -> str:
+        """A vector with one lane loaded if its mask says so."""
+        b, n = self.b, self.v.lanes
+        bit = b.op("extract", "i1", mask, lane=lane, **{"from": f"i1x{n}"})
+        outer, _ = b.begin({})
+        taken = self.one_lane(access, spot, extra, lane, kind, rest)
+        body = b.end(outer)
+        result = b.fresh()
+        b.lines.append(If(bit, body, (Merged(result, vector(kind, n), taken, rest),)))
+        return result
+
+    def lane_pointer(self, spot: Spot, access: Load, extra: int, lane: int) -> str:
+        """The address of one lane."""
+        pointer = self.pointer(spot, access, extra)
+        for symbols, plan in spot.symbolic:
+            if plan.lanes[lane]:
+                move = self.product(plan.lanes[lane] * spot.size, symbols)
+                pointer = self.b.once("step", "ptr" + (f".{spot.space}" if spot.space else ""), pointer, move)
+        return pointer
 
     # ---- stores
 
     def store(self, access: Load, value: Operand, dtype: str, w: Where) -> None:
         """Contiguous, or lane by lane."""
         spot, n = self.spot(access), self.v.lanes
-        if list(spot.plan.lanes) == list(range(n)):
+        if list(spot.plan.lanes) == list(range(n)) and not spot.spread:
             pointer = self.pointer(spot, access)
             align = self.alignment(spot, bits(dtype) // 8 * n)
             if w.mask is None:
@@ -243,10 +274,18 @@ class Access:
             else:
                 self.b.do("store_masked", vector(dtype, n), value, pointer, self.mask(w.mask), align=align)
             return
-        if isinstance(w.mask, str):
-            raise InternalError(f"{access}: a scatter under a computed mask")
         for lane, step in enumerate(spot.plan.lanes):
-            if w.mask is None or w.mask[lane]:
-                item = self.b.op("extract", dtype, value, lane=lane, **{"from": vector(dtype, n)})
-                align = self.alignment(spot, bits(dtype) // 8)
-                self.b.do("store", dtype, item, self.pointer(spot, access, step), align=align)
+            if isinstance(w.mask, str):
+                bit = self.b.op("extract", "i1", w.mask, lane=lane, **{"from": f"i1x{n}"})
+                outer, _ = self.b.begin({})
+                self.scatter_lane(access, spot, value, dtype, lane, step)
+                self.b.lines.append(If(bit, self.b.end(outer)))
+            elif w.mask is None or w.mask[lane]:
+                self.scatter_lane(access, spot, value, dtype, lane, step)
+
+    def scatter_lane(self, access: Load, spot: Spot, value: Operand, dtype: str, lane: int, step: int) -> None:
+        """One lane."""
+        from_ = vector(dtype, self.v.lanes)
+        item = self.b.op("extract", dtype, value, lane=lane, **{"from": from_}) if isinstance(value, str) else value
+        align = self.alignment(spot, bits(dtype) // 8)
+        self.b.do("store", dtype, item, self.lane_pointer(spot, access, step, lane), align=align)

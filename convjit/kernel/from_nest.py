@@ -11,9 +11,21 @@ from math import gcd
 
 from convjit.dtypes import bits
 from convjit.errors import InternalError
-from convjit.kernel.builder import Builder, flat
-from convjit.kernel.ir import Carried, For, If, Kernel, Launch, Local, Merged, Operand, Parameter, Type, vector
 from convjit.kernel.access import Access
+from convjit.kernel.builder import Builder, flat
+from convjit.kernel.ir import (
+    Carried,
+    For,
+    If,
+    Kernel,
+    Launch,
+    Local,
+    Merged,
+    Operand,
+    Parameter,
+    Type,
+    vector,
+)
 from convjit.kernel.select import find_row
 from convjit.kernel.variables import ALWAYS, Variables, Where, where
 from convjit.kernel.wide import Wide
@@ -102,13 +114,19 @@ class Lowering:
     def block(self, body: tuple[Stmt, ...]) -> None:
         """Statements in order; digits that a `Let` binds are visible to its end."""
         opened = 0
+        before: dict[str, int | None] = {}
         for stmt in body:
             if isinstance(stmt, Let):
+                before = {**{n: self.v.static.get(n) for n in stmt.names}, **before}
                 opened += self.let(stmt)
             else:
                 TABLE[type(stmt)](self, stmt)
         for _ in range(opened):
             self.b.close_scope()
+        for name, value in before.items():
+            self.v.static.pop(name, None)
+            if value is not None:
+                self.v.static[name] = value
 
     def loop(self, loop: Loop) -> None:
         """By kind."""
@@ -406,7 +424,7 @@ class Lowering:
         mask = outer.mask if w.mask is None else w.mask
         if w.mask is None and not self.buffers[load.buffer].packed and mask is not None:
             spot = self.memory.spot(load)
-            mask = mask if any(spot.plan.lanes) else None
+            mask = mask if spot.spread or any(spot.plan.lanes) else None
         if not w.condition:
             return self.memory.load(load, Where(False, mask))
         if self.gpu:

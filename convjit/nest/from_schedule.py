@@ -13,17 +13,18 @@ from math import prod
 from convjit.dtypes import bits
 from convjit.errors import ConvError
 from convjit.machine.machine import Machine
-from convjit.nest.affine import Affine, number, var
-from convjit.nest.context import Context, dimension_size, nest_loops
+from convjit.nest.affine import Affine, number
+from convjit.nest.collapse import collapse
+from convjit.nest.context import Context, dimension_size
 from convjit.nest.domain import Domain, domain
-from convjit.nest.ir import Buffer, Guard, Load, MulAdd, Nest, Stmt, Store, Sync, WorkerAxis
-from convjit.nest.layout import Layout
+from convjit.nest.ir import Buffer, Guard, Load, MulAdd, Nest, Stmt, Sync, WorkerAxis
+from convjit.nest.pack import check_blocks, check_packs, pack_nest, pack_weights
 from convjit.nest.revisited import after, before
 from convjit.nest.split import Plan, Split, split
 from convjit.nest.stage_memory import memory_stage
 from convjit.nest.stage_registers import RegisterStage, fill, finish, register_stage, start
 from convjit.nest.visit import map_guards
-from convjit.schedule.schedule import Pack, Phase, Schedule, Stage
+from convjit.schedule.schedule import Phase, Schedule, Stage
 from convjit.spec.conv import ConvSpec
 
 
@@ -39,15 +40,6 @@ def nests(spec: ConvSpec, schedule: Schedule, machine: Machine) -> tuple[tuple[N
     return tuple(found)
 
 
-def check_packs(base: Domain, phase: Phase) -> None:
-    """Only the weight is packed, and once."""
-    for pack in phase.packs:
-        if pack.tensor != base.w:
-            raise ConvError.of(f"'{pack.tensor}' cannot be packed, only the weight '{base.w}' can.", pack.span)
-    if len(phase.packs) > 1:
-        raise ConvError.of(f"'{base.w}' is packed twice.", phase.packs[1].span)
-
-
 def build(domain: Domain, phase: Phase, machine: Machine) -> tuple[Nest, ...]:
     """The nests of one phase. Raises ConvError where a token cannot be realised.
 
@@ -56,8 +48,11 @@ def build(domain: Domain, phase: Phase, machine: Machine) -> tuple[Nest, ...]:
     """
     gpu = machine.kind == "cuda"
     packed, domain = pack_weights(domain, phase)
+    domain, phase = without_digits(domain, phase, gpu)
     fused = phase.fuses[0].axes if phase.fuses else ()
     parts = split(phase.items, fused_sizes(domain, phase), gpu)
+    if packed:
+        check_blocks(parts, domain.buffer(domain.w), phase.packs[0])
     lanes = prod(p.last + 1 for p in parts.plans() if p.kind == "simd")
     c = Context(domain, phase, parts, gpu, lanes, fused, {}, list(domain.buffers))
     c.now = {t: access(c, t, packed) for t in (domain.x, domain.w, domain.y)}
@@ -71,6 +66,15 @@ def build(domain: Domain, phase: Phase, machine: Machine) -> tuple[Nest, ...]:
         for word, part in parts_of
         if part
     )
+
+
+def without_digits(domain: Domain, phase: Phase, gpu: bool) -> tuple[Domain, Phase]:
+    """Where the fused axes are one axis of memory, that axis stands for them (a GPU stages them by iteration)."""
+    if gpu or not phase.fuses:
+        return domain, phase
+    fused_sizes(domain, phase)
+    simpler = collapse(domain, phase.fuses[0])
+    return (simpler, replace(phase, fuses=())) if simpler else (domain, phase)
 
 
 def fused_sizes(domain: Domain, phase: Phase) -> dict[str, Affine]:
@@ -88,38 +92,6 @@ def fused_sizes(domain: Domain, phase: Phase) -> dict[str, Affine]:
             whole *= size.const
         sizes = {fuse.name: number(whole), **sizes}
     return sizes
-
-
-def pack_weights(domain: Domain, phase: Phase) -> tuple[bool, Domain]:
-    """Where the line packs the weight, the update reads the packed buffer: group and channel in group apart."""
-    pack = next((p for p in phase.packs if p.tensor == domain.w), None)
-    if pack is None:
-        return False, domain
-    made = packed_buffer(domain, pack)
-    b = domain.update.b
-    assert isinstance(b, Load)
-    channel = [var(a) if domain.size(a) != number(1) else number(0) for a in ("g", "oc")]
-    update = replace(domain.update, b=Load(made.name, (*channel, *b.index[1:])))
-    buffers = tuple(made if x.name == domain.w else x for x in domain.buffers)
-    return True, replace(domain, buffers=buffers, update=update, w=made.name)
-
-
-def packed_buffer(domain: Domain, pack: Pack) -> Buffer:
-    """The packed weight: dims g, oc and those of the weight, in the order of the pack line, whole blocks."""
-    old = domain.buffer(domain.w)
-    dims = ("g", "oc", *old.dims[1:])
-    sizes = tuple((d, domain.size(d).const) for d in dims)
-    present = {d for d, n in sizes if n > 1}
-    parts = [(l.axis, l.step) for l in pack.parts if l.axis in present]
-    for d in present:
-        steps = [s for n, s in parts if n == d]
-        if not steps or steps[-1] != 1 or any(a % b for a, b in zip(steps, steps[1:], strict=False)):
-            text = f"'{pack}' does not say where every {d} lies."
-            hint = f"Name {d} once, or in blocks that divide each other and end with '{d}'."
-            raise ConvError.of(text, pack.span, hint=hint)
-    if unknown := [l for l in pack.parts if l.axis not in dims]:
-        raise ConvError.of(f"The weight has no axis '{unknown[0].axis}'.", unknown[0].span or pack.span)
-    return Buffer(f"{domain.w}.packed", dims, old.dtype, "memory", Layout(tuple(parts), sizes), packed=True)
 
 
 def access(c: Context, tensor: str, packed: bool) -> Load:
@@ -246,25 +218,3 @@ def block_threads(c: Context) -> int:
     if any(p.kind == "lane" for p in plans) and threads == 1:
         threads = 32
     return threads
-
-
-def pack_nest(domain: Domain, pack: Pack, lanes: int, gpu: bool = False) -> Nest:
-    """The weight into its packed order, whole blocks filled with zeros: the pack line read as loops.
-
-    On a GPU every element is moved by a thread of its own.
-    """
-    made = packed_buffer(domain, pack)
-    assert made.layout
-    sizes = {d: dimension_size(made, d) for d, _ in made.layout.parts}
-    *outer, last = [replace(l, kind="global" if gpu else "serial") for l in pack.parts if l.axis in sizes]
-    inner = sizes[last.axis].const if sum(n == last.axis for n, _ in made.layout.parts) == 1 else None
-    block = inner or next(s for n, s in reversed(made.layout.parts) if n == last.axis and s > 1)
-    tail = [replace(last, step=lanes), replace(last, kind="simd")] if lanes > 1 and block % lanes == 0 else [last]
-    parts = split((*outer, *tail), sizes, gpu, "pack~")
-    at = {d: parts.meaning.get(d, number(0)) for d in made.dims}
-    old = domain.buffer(domain.w)
-    channel = at["g"] * domain.size("oc").const + at["oc"]
-    source = (channel, *(at[d] for d in made.dims[2:]))
-    guards = [Guard(at[d], domain.size(d)) for d in made.dims if domain.size(d) != sizes.get(d, number(1))]
-    body = (Store(Load(made.name, tuple(at[d] for d in made.dims)), Load(old.name, source, tuple(guards))),)
-    return Nest(f"{domain.name}.pack", (old, made), nest_loops(body, parts.plans()))

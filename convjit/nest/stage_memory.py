@@ -72,6 +72,10 @@ def by_iteration(c: Context, place: int, stage: Stage, threads: int) -> tuple[St
         c.fused, tuple(c.domain.size(a) for a in c.fused), (1,) * len(c.fused), moved(c.parts.meaning[fuse.name])
     )
     inside = tuple(Guard(moved(g.affine), moved(g.size)) for g in access.inside)
+    source = c.buffer(access.buffer)
+    for d, i in zip(source.dims, access.index, strict=True):
+        if not i.names() & set(c.fused) and i.names():
+            inside += (Guard(moved(i), dimension_size(source, d)),)
     size = c.domain.size
     whole = prod(size(a).const for a in c.fused) if all(not size(a).terms for a in c.fused) else 0
     if whole:

@@ -142,8 +142,7 @@ def visible(c: Context, stage: RegisterStage, place: int) -> tuple[Guard, ...]:
     output = [g for a, g in c.parts.guards if a not in c.domain.reductions]
     guards = [Guard(g.affine.substitute(stage.unskew), g.size) for g in output]
     if c.reductions_outside(place):
-        x = c.domain.original[c.domain.x]
-        image = map_guards(x.inside, lambda a: a.substitute(c.parts.meaning).substitute(stage.unskew))
+        image = map_guards(c.now[c.domain.x].inside, lambda a: a.substitute(stage.unskew))  # none where x is staged
         names = {p.name for p in stage.plans} | {p.name for p in c.outer(place)}
         guards += [g for g in image if g.affine.names() <= names]
     kept = [g for g in guards if not decided(g, stage)]
