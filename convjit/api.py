@@ -6,25 +6,19 @@ import os
 import sys
 from collections.abc import Mapping
 
-from convjit import __version__
-from convjit import machine as machines
 from convjit.dsl import ast
 from convjit.dsl.parse import parse, read_source
 from convjit.errors import ConvError
 from convjit.machine.machine import Machine
-from convjit.pipeline import Compilation, code_target, stage_texts
-from convjit.report import explain, profile
-from convjit.runtime import cache
-from convjit.runtime.assemble import VERSIONS, assemble, load
+from convjit.pipeline import Compilation
+from convjit.report import profile
 from convjit.runtime.compiled import CompiledConv
-from convjit.runtime.detect import best_target
-from convjit.runtime.native_conv import NativeConv
-from convjit.runtime.tasks import task_symbols, with_tasks
 from convjit.settings import settings
 from convjit.source import Source
 from convjit.spec.conv import ConvSpec
 from convjit.spec.from_ast import from_source, lower
 from convjit.spec.unsupported import refuse
+from convjit.targets import CALLABLES, machine_of
 
 Program = str | os.PathLike[str] | ConvSpec | ast.Program
 Syntax = ast.Conv | None
@@ -75,37 +69,24 @@ def source_of(spec: str | os.PathLike[str]) -> Source:
 
 def machine_for(spec: ConvSpec, target: str | None) -> Machine:
     """The machine to compile for."""
-    name = target or spec.target or settings.target or "cpu"
-    return machines.get(best_target(machines.MACHINES) if name == "cpu" else name)
+    return machine_of(_target(spec, target))
+
+
+def _target(spec: ConvSpec, target: str | None) -> str:
+    return target or spec.target or settings.target or "cpu"
 
 
 def compilation(spec: ConvSpec, syntax: Syntax = None, target: str | None = None) -> Compilation:
     """Every stage of one convolution, each made when it is asked for; nothing is loaded or run."""
-    return Compilation(spec, machine_for(spec, target), syntax)
+    runner = "interpret" if _target(spec, target) == "interpret" else ""
+    return Compilation(spec, machine_for(spec, target), syntax, runner)
 
 
 def compile_one(spec: ConvSpec, syntax: Syntax, target: str | None, threads: int | None) -> CompiledConv:
     """One convolution, through all stages."""
     refuse(spec)
     c = compilation(spec, syntax, target)
-    image = object_of(c)
-    library = c.timed("load", lambda: load(image, task_symbols(c.program)))
+    kernel = CALLABLES[c.runner](c, threads)
     if "profile" in settings.verbose:
         print(profile(c), file=sys.stderr)
-    axes = {t.name: t.axes for t in spec.tensors}
-    constants = tuple(t.name for t in spec.arguments if t.role in ("weight", "bias", "param"))
-    return NativeConv(
-        c.program, library, threads=spec.threads if threads is None else threads, spec=spec,
-        stages=stage_texts(c), explanation=lambda: explain(c), axes=axes, constants=constants,
-    )  # fmt: skip
-
-
-def object_of(c: Compilation) -> bytes:
-    """The object file: from the cache, or made now. Emission and code generation are skipped on a hit."""
-    name = cache.key(__version__, VERSIONS, c.machine, tuple(str(k) for k in c.kernels), c.program)
-
-    def make() -> bytes:
-        text = with_tasks(c.llvm, c.program)
-        return c.timed("codegen", lambda: assemble(text, code_target(c.machine)))
-
-    return cache.cached(name, make)
+    return kernel

@@ -15,6 +15,7 @@ from typing import TypeVar
 from convjit.dsl import ast
 from convjit.dsl.format import format as format_ast
 from convjit.emit.llvm import emit_module
+from convjit.emit.ptx import optimized, ptx
 from convjit.kernel.from_nest import lower as kernel_of
 from convjit.kernel.ir import Kernel
 from convjit.kernel.program import Program
@@ -25,23 +26,31 @@ from convjit.nest.from_schedule import nests as nests_of
 from convjit.nest.ir import Nest
 from convjit.nest.passes import run_passes
 from convjit.runtime.assemble import CodeTarget, assembly
+from convjit.runtime.ptxas import assemble_ptx
+from convjit.runtime.sass import disassemble
 from convjit.runtime.tasks import with_tasks
 from convjit.schedule.choose import choose
 from convjit.schedule.schedule import Schedule
 from convjit.spec.conv import ConvSpec
-
 
 T = TypeVar("T")
 
 
 @dataclass
 class Compilation:
-    """Every form of one convolution on one machine, each made from the one before it when it is first asked for."""
+    """Every form of one convolution on one machine, each made from the one before it when it is first asked for.
+
+    `runner` is who runs it: the machine (cpu, cuda; what "" stands for), or the interpreter of its kernels (interpret).
+    """
 
     spec: ConvSpec
     machine: Machine
     syntax: ast.Conv | None = None
+    runner: str = ""
     seconds: dict[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.runner = self.runner or self.machine.kind
 
     def timed(self, name: str, make: Callable[[], T]) -> T:
         """The form, and how long its own stage took."""
@@ -62,7 +71,9 @@ class Compilation:
 
         def make() -> tuple[Nest, ...]:
             kind = self.machine.kind
-            return tuple(run_passes(n, phase, kind) for n, phase in nests_of(self.spec, schedule, self.machine))
+            return tuple(
+                run_passes(n, phase, kind) for n, phase in nests_of(self.spec, schedule, self.machine)
+            )
 
         return self.timed("nest", make)
 
@@ -99,6 +110,10 @@ def _asm(c: Compilation) -> str:
     return assembly(with_tasks(c.llvm, c.program), code_target(c.machine))
 
 
+def _sass(c: Compilation) -> str:
+    return disassemble(assemble_ptx(ptx(c.llvm, c.machine), c.machine.llvm_cpu).image)
+
+
 def code_target(machine: Machine) -> CodeTarget:
     """The machine as LLVM is told of it."""
     return CodeTarget(machine.llvm_cpu, machine.llvm_features)
@@ -106,11 +121,11 @@ def code_target(machine: Machine) -> CodeTarget:
 
 @dataclass(frozen=True)
 class Stage:
-    """`text` makes what `dump` shows; `kinds` are the machines that have the stage."""
+    """`text` makes what `dump` shows; `runners` are those that have the stage."""
 
     name: str
     text: Callable[[Compilation], str]
-    kinds: tuple[str, ...] = ("cpu", "cuda")
+    runners: tuple[str, ...] = ("cpu", "cuda", "interpret")
 
 
 STAGES: tuple[Stage, ...] = (
@@ -121,9 +136,12 @@ STAGES: tuple[Stage, ...] = (
     Stage("kernel", lambda c: _blocks(c.kernels)),
     Stage("llvm", lambda c: c.llvm),
     Stage("asm", _asm, ("cpu",)),
+    Stage("llvm_opt", lambda c: optimized(c.llvm, c.machine), ("cuda",)),
+    Stage("ptx", lambda c: ptx(c.llvm, c.machine), ("cuda",)),
+    Stage("sass", _sass, ("cuda",)),
 )
 
 
 def stage_texts(c: Compilation) -> dict[str, Callable[[], str]]:
     """The stages that this compilation has, each as a function that makes its text."""
-    return {s.name: lambda s=s: s.text(c) for s in STAGES if c.machine.kind in s.kinds}  # type: ignore[misc]
+    return {s.name: lambda s=s: s.text(c) for s in STAGES if c.runner in s.runners}  # type: ignore[misc]

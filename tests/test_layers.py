@@ -20,7 +20,7 @@ LAYERS = (
     ("kernel",),
     ("emit",),
     ("runtime",),
-    ("pipeline", "report"),
+    ("pipeline", "report", "targets"),
     ("study", "tune"),
     ("api", "front", "cli", "__main__"),
 )

@@ -48,6 +48,17 @@ def ptx(text: str, machine: Machine) -> str:
 
     `InternalError`, with the IR attached, for what LLVM would not take.
     """
+    module, target = _optimized(text, machine)
+    return str(target.emit_assembly(module))
+
+
+def optimized(text: str, machine: Machine) -> str:
+    """The module after LLVM's passes, just before its back end."""
+    module, _ = _optimized(text, machine)
+    return str(module)
+
+
+def _optimized(text: str, machine: Machine) -> tuple[llvm.ModuleRef, llvm.TargetMachine]:
     context = llvm.create_context()
     target = _target(machine.llvm_cpu, ptx_version(text, machine))
     try:
@@ -57,7 +68,7 @@ def ptx(text: str, machine: Machine) -> str:
         raise _refused(str(error), text) from None
     module.triple, module.data_layout = TRIPLE, str(target.target_data)
     _optimize(module, target, PASSES[machine.kind])
-    return str(target.emit_assembly(module))
+    return module, target
 
 
 def ptx_version(text: str, machine: Machine) -> int:

@@ -49,6 +49,10 @@ class ArrayCall(ABC):
         """The steps, on arrays that fit."""
 
     @abstractmethod
+    def settle(self, views: Mapping[str, View]) -> None:
+        """What was started on these arrays is done when this returns."""
+
+    @abstractmethod
     def with_plan(self, plan: Plan) -> ArrayCall:
         """The same way to call, for another plan of the program."""
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from convjit import dtypes
 
-_NAMES = {t.numpy: t.name for t in dtypes.TYPES.values()}
+NAMES = {t.numpy: t.name for t in dtypes.TYPES.values()}
 _CPU, _CUDA_HOST = 1, 3
 _DEVICES = {
     2: "cuda",
@@ -80,7 +80,7 @@ def view(array: Any, name: str) -> View:
 def _of_numpy(array: np.ndarray[Any, Any], family: str, owner: object, writable: bool = True) -> View:
     return View(
         address=array.__array_interface__["data"][0],
-        dtype=_NAMES.get(array.dtype, str(array.dtype)),
+        dtype=NAMES.get(array.dtype, str(array.dtype)),
         shape=array.shape,
         strides=array.strides,
         item_bytes=array.itemsize,

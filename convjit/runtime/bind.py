@@ -24,7 +24,8 @@ def bind(call: ArrayCall, given: Mapping[str, Any]) -> Plan:
     }
     early = replace(plan, steps=steps, bound={**plan.bound, **regions, **memory}, sizes=sizes, like=like)
     if steps:
-        call.with_plan(early).run({}, sizes)
+        call.with_plan(early).run(views, sizes)
+    call.settle(views)
     late = tuple(step for step in plan.steps if step not in steps)
     used = {name for step in late for name in step.arrays}
     kept = {n: r if n in used else Region(0, 0, None) for n, r in early.bound.items()}

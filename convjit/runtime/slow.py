@@ -10,19 +10,17 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any, NoReturn
 
-import numpy as np
-
 from convjit.errors import InternalError
-from convjit.runtime import arrays, checks
-from convjit.runtime.array_call import ArrayCall
+from convjit.runtime import checks
 from convjit.runtime.arrays import View
+from convjit.runtime.host_call import HostCall
 from convjit.runtime.native import native
-from convjit.runtime.plan import Plan, Record, Region
+from convjit.runtime.plan import Plan, Record
 from convjit.runtime.quick import Quick
 from convjit.runtime.tasks import slot_names
 
 
-class PythonCall(ArrayCall):
+class PythonCall(HostCall):
     """Calls a plan with any arrays in the CPU's memory, over a record of its own."""
 
     def __init__(self, plan: Plan, axes: checks.Axes, threads: int) -> None:
@@ -43,24 +41,6 @@ class PythonCall(ArrayCall):
         result = self.quick(args, named)
         return super().__call__(*args, **named) if result is NotImplemented else result
 
-    def view(self, array: Any, name: str) -> View:
-        """An array in the CPU's memory."""
-        return arrays.view(array, name)
-
-    def new_output(self, like: View | None, dtype: str, shape: tuple[int, ...]) -> Any:
-        """Memory for the result."""
-        return arrays.new_output(_family(like), dtype, shape)
-
-    def finish(self, like: View | None, output: Any) -> Any:
-        """The result as the caller's kind of array."""
-        return arrays.finish(_family(like), output)
-
-    def memory(self, size: int, like: View | None) -> Region:
-        """Memory aligned to 64 bytes."""
-        raw = np.empty(size + 64, np.uint8)
-        begin = raw.ctypes.data + -raw.ctypes.data % 64
-        return Region(begin, begin + size, raw)
-
     def run(self, views: Mapping[str, View], sizes: Mapping[str, int]) -> None:
         """The steps in machine code. `MemoryError` where temporaries find no memory."""
         execute(self.record, self.plan, {name: view.address for name, view in views.items()}, sizes)
@@ -68,10 +48,6 @@ class PythonCall(ArrayCall):
     def with_plan(self, plan: Plan) -> PythonCall:
         """The same for another plan."""
         return PythonCall(plan, self.axes, self.threads)
-
-
-def _family(like: View | None) -> str:
-    return like.family if like else "numpy"
 
 
 @lru_cache(maxsize=1)

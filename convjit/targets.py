@@ -1,0 +1,132 @@
+"""Targets: which machine a name means here, and how a compilation for it becomes something that can be called."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+from convjit import __version__
+from convjit import machine as machines
+from convjit.emit.passes import PASSES
+from convjit.emit.ptx import ptx
+from convjit.errors import Unavailable
+from convjit.machine.machine import Machine
+from convjit.pipeline import Compilation, code_target, stage_texts
+from convjit.report import explain
+from convjit.runtime import cache, cuda, geometry
+from convjit.runtime.assemble import VERSIONS, assemble, load
+from convjit.runtime.called_conv import CalledConv
+from convjit.runtime.compiled import CompiledConv
+from convjit.runtime.cuda_call import CudaCall
+from convjit.runtime.cuda_code import Code, runs
+from convjit.runtime.detect import best_target
+from convjit.runtime.interpreted import InterpretedCall
+from convjit.runtime.native_conv import NativeConv
+from convjit.runtime.plan import Plan
+from convjit.runtime.tasks import task_symbols, with_tasks
+
+
+def machine_of(name: str) -> Machine:
+    """The machine that a target's name means here. `ConvError` where there is no such name, `Unavailable` where it names
+    something that is not here."""
+    return HERE[name]() if name in HERE else machines.get(name)
+
+
+def _gpu() -> Machine:
+    """The newest named machine whose code the present GPU runs."""
+    gpu = cuda.devices()[cuda.current_device()]
+    gpus = [m for m in machines.MACHINES.values() if m.kind == "cuda"]
+    fitting = [m for m in gpus if runs(gpu.sm, m)]
+    if not fitting:
+        note = (
+            f"'{gpu.name}' is sm_{gpu.sm}; the oldest that code is made for is sm_{min(m.sm for m in gpus)}."
+        )
+        raise Unavailable.of("The GPU here is too old.", note=note)
+    best = max(fitting, key=lambda m: m.sm)
+    if gpu.sm > max(m.sm for m in gpus):
+        text = (
+            f"'{gpu.name}' is sm_{gpu.sm}, newer than any GPU known here: it gets code for {best.llvm_cpu}."
+        )
+        warnings.warn(text, stacklevel=2)
+    return best
+
+
+HERE: dict[str, Callable[[], Machine]] = {
+    "cpu": lambda: machines.get(best_target(machines.MACHINES)),
+    "cuda": _gpu,
+    "interpret": lambda: machines.get("cpu:scalar"),
+}
+"""Targets that mean what this machine has."""
+
+
+def _native(c: Compilation, threads: int | None) -> CompiledConv:
+    name = cache.key(__version__, VERSIONS, c.machine, tuple(str(k) for k in c.kernels), c.program)
+
+    def make() -> bytes:
+        text = with_tasks(c.llvm, c.program)
+        return c.timed("codegen", lambda: assemble(text, code_target(c.machine)))
+
+    image = cache.cached(name, make)
+    library = c.timed("load", lambda: load(image, task_symbols(c.program)))
+    count = c.spec.threads if threads is None else threads
+    return NativeConv(c.program, library, threads=count, axes=_axes(c), **_about(c))
+
+
+def _on_gpu(c: Compilation, threads: int | None) -> CompiledConv:
+    geometry.check_bytes(c.program, {})
+    for step in c.program.steps:
+        geometry.check_blocks(step)
+    name = cache.key(
+        __version__, VERSIONS, PASSES["cuda"], c.machine, tuple(str(k) for k in c.kernels), c.program
+    )
+
+    def make() -> bytes:
+        text = c.llvm
+        return c.timed("codegen", lambda: ptx(text, c.machine)).encode()
+
+    code = Code(cache.cached(name, make).decode(), c.machine, c.program.steps)
+    gpu = _present()
+    if gpu and runs(gpu.sm, c.machine):
+        c.timed("load", lambda: code.on(gpu.number))
+    return CalledConv(CudaCall(_plan(c), _axes(c), code), **_about(c))
+
+
+def _present() -> cuda.Gpu | None:
+    """The GPU of this thread; None where there is none (code can be made and read all the same)."""
+    try:
+        return cuda.devices()[cuda.current_device()]
+    except Unavailable:
+        return None
+
+
+def _interpreted(c: Compilation, threads: int | None) -> CompiledConv:
+    kernels = {kernel.name: kernel for kernel in c.kernels}
+    return CalledConv(InterpretedCall(_plan(c), _axes(c), kernels, c.machine), **_about(c))
+
+
+CALLABLES: dict[str, Callable[[Compilation, int | None], CompiledConv]] = {
+    "cpu": _native,
+    "cuda": _on_gpu,
+    "interpret": _interpreted,
+}
+"""By the compilation's runner: what makes a callable of it, with so many threads where that means anything."""
+
+
+def _plan(c: Compilation) -> Plan:
+    return Plan(c.program, {}, c.program.steps, {}, {})
+
+
+def _axes(c: Compilation) -> dict[str, tuple[str, ...]]:
+    return {t.name: t.axes for t in c.spec.tensors}
+
+
+def _about(c: Compilation) -> dict[str, Any]:
+    """What every compiled convolution says of itself."""
+    constants = tuple(t.name for t in c.spec.arguments if t.role in ("weight", "bias", "param"))
+    return {
+        "spec": c.spec,
+        "stages": stage_texts(c),
+        "explanation": lambda: explain(c),
+        "constants": constants,
+    }
