@@ -17,6 +17,7 @@ MACHINE = Machine(
     vector_registers=16,
     masks=False,
     rounding=False,
+    fma_per_cycle=1,
     caches=(
         Cache("L1", 32 << 10, 64, 16),
         Cache("L2", 256 << 10, 64, 16),
