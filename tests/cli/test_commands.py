@@ -81,7 +81,7 @@ def test_cache_with_an_unknown_action(convjit: CommandLine) -> None:
     assert outcome.err == "error: The cache has no action 'clean'.\n  hint: Did you mean 'clear'?\n"
 
 
-@pytest.mark.parametrize("stage", [s.name for s in STAGES if "cpu" in s.kinds])
+@pytest.mark.parametrize("stage", [s.name for s in STAGES if "cpu" in s.runners])
 def test_dump_of_every_stage_of_the_cpu(convjit: CommandLine, stage: str) -> None:
     outcome = convjit("dump", convjit.file(SMALL), "--stage", stage, "--target", "cpu:avx2")
     assert outcome.status == 0
