@@ -1,0 +1,53 @@
+"""The README's example gives the output that it shows, and its two commands are those that .ci/run checks."""
+
+from __future__ import annotations
+
+import io
+import re
+from contextlib import redirect_stdout
+from pathlib import Path
+
+from convjit.cli.commands import COMMANDS
+from convjit.pipeline import STAGES
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+
+
+def test_the_example_gives_the_output_shown() -> None:
+    (example,) = blocks("python")
+    shown = README.split("```python")[1].split("```\n")[2]
+    printed = io.StringIO()
+    with redirect_stdout(printed):
+        exec(compile(example, "README.md", "exec"), {"__name__": "readme"})
+    assert printed.getvalue().strip() == shown.strip()
+
+
+def test_ci_does_what_the_readme_says() -> None:
+    ci = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    commands = [command for block in blocks("sh") for command in block.strip().split(" && ")]
+    assert len(commands) == 6
+    for command in commands:
+        words = command.replace(".venv/bin/", "").replace("pip install -q . ", "")
+        if words.startswith(("convjit", "pytest", "pip install -q -e")):
+            assert words.split(" ", 1)[1] in ci, command
+
+
+def test_every_command_and_stage_is_named() -> None:
+    for name in COMMANDS:
+        assert f"convjit {name}" in README
+    for stage in STAGES:
+        assert f"`{stage.name}`" in README
+
+
+def test_figures_name_their_commands() -> None:
+    """A row with a figure of ours has the command that made it."""
+    table = README.split("<!-- figures")[1].split("<!-- /figures -->")[0]
+    rows = [line for line in table.splitlines() if line.startswith("| convjit")]
+    assert rows
+    for row in rows:
+        assert re.search(r"\| `[^`]+` \|$", row), row
