@@ -47,7 +47,9 @@ class Spot:
 class Access:
     """Access to buffers that have addresses. `constant` are those that nobody writes."""
 
-    def __init__(self, b: Builder, v: Variables, buffers: dict[str, Buffer], gpu: bool, constant: frozenset[str]) -> None:
+    def __init__(
+        self, b: Builder, v: Variables, buffers: dict[str, Buffer], gpu: bool, constant: frozenset[str]
+    ) -> None:
         self.b, self.v, self.buffers, self.gpu, self.constant = b, v, buffers, gpu, constant
         self.spots: dict[tuple[int, int, int], tuple[Load, Spot]] = {}
 
@@ -91,7 +93,7 @@ class Access:
                 move = b.arith("mul", value, c * spot.size, scope.preamble)
                 for s in symbols:
                     move = b.arith("mul", move, v.value_of(s), scope.preamble)
-                scope.known[key] = b.op("step", "ptr", pointer, move, into=scope.preamble)
+                scope.known[key] = b.op_in(scope.preamble, "step", "ptr", pointer, move)
             pointer = scope.known[key]
         for symbols, plan in spot.symbolic:
             if fixed := plan.static(v.static) * spot.size:

@@ -38,11 +38,16 @@ class Builder:
         self.count += 1
         return f"%{self.count}"
 
-    def op(self, name: str, kind: Type, /, *args: Operand, into: Lines | None = None, **attributes: Attribute) -> str:
-        """An op with a result, at the end of what is written (or of `into`)."""
+    def op(self, name: str, kind: Type, /, *args: Operand, **attributes: Attribute) -> str:
+        """An op with a result, at the end of what is written."""
         result = self.fresh()
-        lines = self.lines if into is None else into
-        lines.append(Op(result, name, kind, args, tuple(attributes.items())))
+        self.lines.append(Op(result, name, kind, args, tuple(attributes.items())))
+        return result
+
+    def op_in(self, lines: Lines, name: str, kind: Type, *args: Operand) -> str:
+        """An op with a result, at the end of these lines: a preamble."""
+        result = self.fresh()
+        lines.append(Op(result, name, kind, args))
         return result
 
     def do(self, name: str, kind: Type, /, *args: Operand, **attributes: Attribute) -> None:
@@ -109,7 +114,7 @@ class Builder:
             return b
         if name == "mul" and 0 in (a, b):
             return 0
-        return self.op(name, self.index, a, b, into=into)
+        return self.op_in(self.lines if into is None else into, name, self.index, a, b)
 
 
 FOLD: dict[str, Callable[[int, int], int]] = {

@@ -201,5 +201,3 @@ def joined(v: Variables, known: list[bool] | None, computed: str) -> tuple[bool,
         return tuple(known)
     constant = v.b.once("const", f"i1x{len(known)}", values=tuple(int(k) for k in known))
     return v.b.once("and", f"i1x{len(known)}", computed, constant)
-
-

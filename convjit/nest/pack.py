@@ -77,7 +77,8 @@ def pack_nest(domain: Domain, pack: Pack, lanes: int, gpu: bool = False) -> Nest
 def by_vectors(levels: list[Level], made: Buffer, lanes: int) -> list[Level]:
     """The fastest part by vectors, where it is a whole number of them."""
     assert made.layout
-    if not levels or lanes == 1 or made.layout.counts()[-1] % lanes:  # type: ignore[operator]  # packed: known
+    fastest = made.layout.counts()[-1] if levels else 1
+    if lanes == 1 or not isinstance(fastest, int) or fastest % lanes:
         return levels
     *outer, last = levels
     return [*outer, replace(last, step=lanes), replace(last, kind="simd")]

@@ -112,7 +112,7 @@ def finish(c: Context, stage: RegisterStage, place: int) -> tuple[Stmt, ...]:
     value = stage.plain if revisited else finished(c, stage.plain, stage.unskew)
     target = replace(stage.source, inside=())
     plans = list(written_out(stage))
-    if c.gpu and not revisited and not any(p.name in a.names() for p in plans[-1:] for a in ()):
+    if c.gpu and not revisited:
         plans = widened(c, plans, target, when)
     return nest_loops((*c.digits(target, when), Store(target, value, when)), plans)
 

@@ -16,13 +16,13 @@ from math import prod
 
 from convjit.errors import ConvError, InternalError
 from convjit.nest.affine import Affine, high_range, number, var
-from convjit.nest.guards import Guard
 from convjit.nest.ir import (
     NESTED,
     UNITS,
     Buffer,
     Expr,
     Grid,
+    Guard,
     Let,
     Load,
     Loop,

@@ -180,8 +180,8 @@ def tighten(bound: Bound, low: bool, ranges: Ranges) -> Bound:
     for i, limit in enumerate(unique):
         mine = every[i]
         others = [(j, r) for j, r in enumerate(every) if j != i]
-        wins = (lambda r: r[0] >= mine[1]) if low else (lambda r: r[1] <= mine[0])
-        if any(wins(r) and not (r == mine and j > i) for j, r in others):
+        wins = [j for j, r in others if (r[0] >= mine[1] if low else r[1] <= mine[0])]
+        if any(every[j] != mine or j < i for j in wins):
             continue
         kept.append(Limit(number(mine[0])) if mine[0] == mine[1] and not limit.affine.terms else limit)
     return tuple(kept)

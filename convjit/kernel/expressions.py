@@ -1,0 +1,59 @@
+"""Expressions: the value in every lane."""
+
+from __future__ import annotations
+
+from convjit.kernel.ir import If, Merged, Operand, vector
+from convjit.kernel.state import State
+from convjit.kernel.variables import ALWAYS, Where, where
+from convjit.nest.ir import Expr, Load, Number
+from convjit.nest.visit import typed
+
+
+def expr(l: State, e: Expr, dtype: str, w: Where = ALWAYS) -> Operand:
+    """The value in every lane."""
+    if isinstance(e, Number):
+        return e.value if dtype[0] in "fb" else int(e.value)
+    if isinstance(e, Load):
+        return element(l, e, w)
+    types = [typed(a, l.dtype_of) or e.dtype for a in e.args]
+    args = [expr(l, a, t, w) for a, t in zip(e.args, types, strict=True)]
+    if e.op == "convert":
+        return l.b.op("convert", vector(e.dtype, l.v.lanes), *args, **{"from": vector(types[0], l.v.lanes)})
+    return l.b.op(e.op, vector(e.dtype, l.v.lanes), *args)
+
+
+def element(l: State, load: Load, outer: Where) -> Operand:
+    """A load under its own guards (and the statement's mask: lanes that do not exist are not touched)."""
+    if l.buffers[load.buffer].level == "registers":
+        return l.registers[l.key(load)]
+    w = where(l.v, load.inside)
+    if w.never:
+        return load.fill
+    mask = outer.mask if w.mask is None else w.mask
+    if w.mask is None and not l.buffers[load.buffer].packed and mask is not None:
+        spot = l.memory.spot(load)
+        mask = mask if spot.spread or any(spot.plan.lanes) else None
+    if not w.condition:
+        return l.memory.load(load, Where(False, mask))
+    if l.gpu:
+        return l.memory.load(load, Where(False, mask, w.condition))
+    return conditional(l, load, Where(False, mask), w.condition)
+
+
+def conditional(l: State, load: Load, w: Where, condition: str) -> str:
+    """A load behind a branch; 0 where it is skipped."""
+    outer, _ = l.b.begin({})
+    value = l.memory.load(load, w)
+    body = l.b.end(outer)
+    result = l.b.fresh()
+    shape = vector(l.buffers[load.buffer].dtype, l.v.lanes)
+    l.b.lines.append(If(condition, body, (Merged(result, shape, value, load.fill),)))
+    return result
+
+
+def operand(l: State, e: Expr, w: Where) -> Operand:
+    """An operand of a product; its guards were tested for the whole statement."""
+    if isinstance(e, Load) and l.buffers[e.buffer].level != "registers":
+        mask = w.mask if e.inside else None
+        return l.memory.load(e, Where(False, mask))
+    return expr(l, e, typed(e, l.dtype_of), w)
