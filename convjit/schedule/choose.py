@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from convjit.errors import ConvError
 from convjit.machine.machine import Machine
 from convjit.schedule import from_ast
-from convjit.schedule.dataflow import DATAFLOWS
+from convjit.schedule.dataflow import DATAFLOWS, MISSING
 from convjit.schedule.schedule import Schedule
 from convjit.spec.conv import ConvSpec
 
@@ -13,4 +14,9 @@ def choose(spec: ConvSpec, machine: Machine) -> Schedule:
     """The schedule of a spec on a machine. Raises ConvError where the dataflow cannot be realised there."""
     if not isinstance(spec.dataflow, str):
         return from_ast.lower(spec.dataflow)
-    return DATAFLOWS[spec.dataflow](spec, machine)
+    generators = DATAFLOWS[spec.dataflow]
+    if machine.kind not in generators:
+        why, nearest = MISSING[spec.dataflow, machine.kind]
+        text = f"The dataflow {spec.dataflow} cannot be realised on {machine.name}."
+        raise ConvError.of(text, dict(spec.places).get("dataflow"), note=why, hint=f"The nearest is {nearest}.")
+    return generators[machine.kind](spec, machine)

@@ -171,8 +171,9 @@ def open_axes(spec: ConvSpec) -> Phase:
     known = [a for a, s in sizes.items() if s is not None]
     inner = [Level(known[-1], 2, "block")] if known else []
     outer = [Level(a, 1, "block") for a in rows(spec) if a not in known[-1:]]
+    across = 4 * min(256, -(-spec.oc_per_group // 4))
     items: tuple[Item, ...] = (
-        Level("n", 1, "block"), *outer, *inner, Level("g", 1, "block"), Level("oc", 1024, "block"), Level("oc", 4, "thread"),
+        Level("n", 1, "block"), *outer, *inner, Level("g", 1, "block"), Level("oc", across, "block"), Level("oc", 4, "thread"),
         Stage(spec.output.name), *map(Level, taps(spec)), Level("c"), Stage(spec.input.name), Stage(spec.weight.name),
         *unrolled(*known[-1:], "oc"),
     )  # fmt: skip
@@ -189,9 +190,10 @@ def input_stationary(spec: ConvSpec, machine: Machine) -> Phase:
     deep = next(d for d in (256, 128, 64, 32, 16, 8, 4) if d == 4 or box * d * 4 <= SHARED_PLAIN)
     deep = min(deep, -(-spec.ic_per_group // 4) * 4)
     channels = 4 if spec.oc_per_group >= 4 else 1
+    across = channels * min(64, -(-spec.oc_per_group // channels))
     items: tuple[Item, ...] = (
         Level("n", 1, "block"), *(Level(r, 1, "block") for r in outer[:-1]), *tall, Level(column, 8, "block"),
-        Level("g", 1, "block"), Level("oc", 64 * channels, "block"), Stage(spec.output.name), Level("c", deep),
+        Level("g", 1, "block"), Level("oc", across, "block"), Stage(spec.output.name), Level("c", deep),
         Stage(spec.input.name, "shared"), *inside, Level("oc", channels, "thread"), *map(Level, taps(spec)),
         Level("c", 4), Stage(spec.input.name), Stage(spec.weight.name), *unrolled("c", column, "oc"),
     )  # fmt: skip
@@ -214,9 +216,10 @@ def weight_stationary(spec: ConvSpec, machine: Machine) -> Phase:
     tall = [Level(outer[-1], 4, "block")] if outer else []
     walk = [Level(outer[-1])] if outer else []
     wide = 4
+    across = channels * min(128, -(-spec.oc_per_group // channels))
     items: tuple[Item, ...] = (
         Level("n", 1, "block"), *(Level(r, 1, "block") for r in outer[:-1]), *tall, Level("g", 1, "block"),
-        Level("oc", 128 * channels, "block"), Level("oc", channels, "thread"), *map(Level, taps(spec)), Level("c", 4),
+        Level("oc", across, "block"), Level("oc", channels, "thread"), *map(Level, taps(spec)), Level("c", 4),
         Stage(spec.weight.name), *walk, Level(column, wide), Stage(spec.output.name), Stage(spec.input.name),
         *unrolled("c", column, "oc"),
     )  # fmt: skip
