@@ -1,4 +1,4 @@
-"""Marks, and golden texts.
+"""Marks, golden texts, a cache of its own.
 
 `isa("avx512f", …)` skips where the processor lacks a flag of /proc/cpuinfo, `gpu` where no GPU can be used, `sweep` is
 long and runs only when asked for with `-m sweep`. `--update-golden` writes golden texts anew; a missing one fails.
@@ -7,7 +7,7 @@ long and runs only when asked for with `-m sweep`. `--update-golden` writes gold
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from ctypes.util import find_library
 from pathlib import Path
 
@@ -27,15 +27,16 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    wanted = "sweep" in str(config.getoption("-m"))
+    if "sweep" not in str(config.getoption("-m")):
+        long = [item for item in items if item.get_closest_marker("sweep")]
+        items[:] = [item for item in items if not item.get_closest_marker("sweep")]
+        config.hook.pytest_deselected(items=long)
     for item in items:
         missing = [f for mark in item.iter_markers("isa") for f in mark.args if f not in processor_flags()]
         if missing:
             item.add_marker(pytest.mark.skip(reason=f"the processor has no {' '.join(missing)}"))
         if item.get_closest_marker("gpu") and find_library("cuda") is None:
             item.add_marker(pytest.mark.skip(reason="there is no GPU"))
-        if item.get_closest_marker("sweep") and not wanted:
-            item.add_marker(pytest.mark.skip(reason="runs only with -m sweep"))
 
 
 def processor_flags() -> frozenset[str]:
@@ -43,6 +44,14 @@ def processor_flags() -> frozenset[str]:
     path = Path("/proc/cpuinfo")
     found = re.search(r"^flags\s*:(.*)$", path.read_text() if path.exists() else "", re.MULTILINE)
     return frozenset(found[1].split() if found else ())
+
+
+@pytest.fixture(autouse=True, scope="session")
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """No test reads or fills the user's cache of compiled objects."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CONVJIT_CACHE_DIR", str(tmp_path_factory.mktemp("cache")))
+        yield
 
 
 @pytest.fixture
