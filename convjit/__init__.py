@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from convjit.errors import Unavailable as Unavailable
     from convjit.spec.build import Conv as Conv
     from convjit.spec.conv import ConvSpec as ConvSpec
-    from convjit.spec.reference import reference as reference
+    from convjit.api import reference as reference
 
 __version__ = "0.1.0"
 
 _HOMES = {
     "compile": "convjit.api",
-    "reference": "convjit.spec.reference",
+    "reference": "convjit.api",
     "Conv": "convjit.spec.build",
     "ConvSpec": "convjit.spec.conv",
     "Program": "convjit.dsl.ast",

@@ -5,6 +5,9 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping
+from typing import Any
+
+from numpy.typing import NDArray
 
 from convjit.dsl import ast
 from convjit.dsl.parse import parse, read_source
@@ -17,6 +20,7 @@ from convjit.settings import settings
 from convjit.source import Source
 from convjit.spec.conv import ConvSpec
 from convjit.spec.from_ast import from_source, lower
+from convjit.spec.reference import reference as meaning
 from convjit.spec.unsupported import refuse
 from convjit.targets import CALLABLES, machine_of
 
@@ -37,6 +41,19 @@ def compile(
     blocks = read(spec)
     kernels = {name: compile_one(s, syntax, target, threads) for name, (s, syntax) in blocks.items()}
     return next(iter(kernels.values())) if len(kernels) == 1 else kernels
+
+
+def reference(spec: Program, *arrays: Any, **named: Any) -> NDArray[Any]:
+    """The meaning of a convolution, in NumPy: float64, or exact integers (see `convjit.spec.reference`).
+
+    `spec` is whatever `compile` takes, of one block. Raises ConvError for the user's mistakes.
+    """
+    blocks = read(spec)
+    if len(blocks) != 1:
+        text = f"The program has {len(blocks)} blocks; the reference of one is wanted."
+        raise ConvError.of(text, note=f"The blocks are {', '.join(blocks)}.", hint="Give the spec of one of them.")
+    ((one, _),) = blocks.values()
+    return meaning(one, *arrays, **named)
 
 
 def read(spec: Program) -> dict[str, tuple[ConvSpec, Syntax]]:
