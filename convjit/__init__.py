@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from convjit.api import compile as compile
+    from convjit.api import reference as reference
     from convjit.dsl.ast import Program as Program
     from convjit.errors import ConvError as ConvError
     from convjit.errors import InternalError as InternalError
     from convjit.errors import Unavailable as Unavailable
     from convjit.spec.build import Conv as Conv
     from convjit.spec.conv import ConvSpec as ConvSpec
-    from convjit.api import reference as reference
 
 __version__ = "0.1.0"
 

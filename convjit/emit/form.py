@@ -23,30 +23,37 @@ class Form:
 
     @property
     def type(self) -> str:
+        """The result's type in LLVM."""
         return llvm_type(self.op.type)
 
     @property
     def floats(self) -> bool:
+        """Whether it computes with floating-point numbers."""
         return element(self.op.type) in FLOATS
 
     @property
     def unsigned(self) -> bool:
+        """Whether its integers have no sign."""
         return self.op.type[0] == "u"
 
     @property
     def lanes(self) -> int:
+        """How many numbers at once."""
         return lanes(self.op.type)
 
     def operand(self, at: int) -> str:
+        """An operand's type in LLVM."""
         return llvm_type(self.operands[at])
 
     def integer(self, name: str, default: int | None = None) -> int:
+        """An attribute that is a whole number."""
         value = self.op.attribute(name, default)
         if not isinstance(value, int):
             raise InternalError(f"{self.op.name}: attribute {name} must be a whole number, not {value!r}")
         return value
 
     def integers(self, name: str) -> tuple[int, ...]:
+        """An attribute that is a list of them."""
         value = self.op.attribute(name)
         if not isinstance(value, tuple):
             raise InternalError(f"{self.op.name}: attribute {name} must be a list, not {value!r}")

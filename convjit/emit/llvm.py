@@ -136,9 +136,8 @@ class _Function:
         index = loop.type
         low, high = self._operand(index, loop.low), self._operand(index, loop.high)
         starts = [self._operand(c.type, c.start) for c in loop.carried]
-        sure = loop.sure or (
-            isinstance(loop.low, int) and isinstance(loop.high, int) and loop.low < loop.high
-        )
+        known = isinstance(loop.low, int) and isinstance(loop.high, int)
+        sure = loop.sure or (known and loop.low < loop.high)  # type: ignore[operator]
         if sure:
             self.lines.append(f"  br label %{head}")
         else:
@@ -169,9 +168,8 @@ class _Function:
                 self._alias(c.result, c.type, end)
             else:
                 name = self._define_typed(c.result, c.type)
-                self.lines.append(
-                    f"  {name} = phi {llvm_type(c.type)} [ {start}, %{before} ], [ {end}, %{latch} ]"
-                )
+                phi = f"phi {llvm_type(c.type)} [ {start}, %{before} ], [ {end}, %{latch} ]"
+                self.lines.append(f"  {name} = {phi}")
 
     def _branch(self, branch: If) -> None:
         self.branches += 1

@@ -99,6 +99,7 @@ class Parameter:
 
     @property
     def type(self) -> Type:
+        """What a pointer to it is."""
         return f"ptr.{self.space}" if self.space else "ptr"
 
 
