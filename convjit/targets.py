@@ -15,12 +15,13 @@ from convjit.machine.machine import Machine
 from convjit.pipeline import Compilation, code_target, stage_texts
 from convjit.report import explain
 from convjit.runtime import cache, cuda, geometry
+from convjit.runtime.absent import AbsentCall
 from convjit.runtime.assemble import VERSIONS, assemble, load
 from convjit.runtime.called_conv import CalledConv
 from convjit.runtime.compiled import CompiledConv
 from convjit.runtime.cuda_call import CudaCall
 from convjit.runtime.cuda_code import Code, runs
-from convjit.runtime.detect import best_target
+from convjit.runtime.detect import best_target, missing
 from convjit.runtime.interpreted import InterpretedCall
 from convjit.runtime.native_conv import NativeConv
 from convjit.runtime.plan import Plan
@@ -68,6 +69,9 @@ def _native(c: Compilation, threads: int | None) -> CompiledConv:
         return c.timed("codegen", lambda: assemble(text, code_target(c.machine)))
 
     image = cache.cached(name, make)
+    lacks = missing(c.machine.required)
+    if lacks:
+        return CalledConv(AbsentCall(_plan(c), _axes(c), c.machine.name, lacks), **_about(c))
     library = c.timed("load", lambda: load(image, task_symbols(c.program)))
     count = c.spec.threads if threads is None else threads
     return NativeConv(c.program, library, threads=count, axes=_axes(c), **_about(c))
