@@ -11,7 +11,9 @@ from convjit.nest.passes.decide_guards import decide_guards
 from convjit.nest.passes.peel_borders import peel_borders
 from convjit.nest.passes.pipeline import pipeline
 from convjit.nest.passes.prefetch import prefetch
+from convjit.nest.verify import verify
 from convjit.schedule.schedule import Phase
+from convjit.settings import settings
 
 Pass = Callable[[Nest, Phase], Nest]
 
@@ -29,7 +31,12 @@ PASSES: dict[str, tuple[tuple[str, Pass], ...]] = {
 
 
 def run_passes(nest: Nest, phase: Phase, kind: str) -> Nest:
-    """All passes for a kind of machine."""
+    """All passes for a kind of machine; with CONVJIT_VERIFY=1 the nest is checked before the first and after each."""
+    checked = settings.verify
+    if checked:
+        verify(nest)
     for _, change in PASSES[kind]:
         nest = change(nest, phase)
+        if checked:
+            verify(nest)
     return nest
