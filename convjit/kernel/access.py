@@ -51,13 +51,14 @@ class Access:
         self, b: Builder, v: Variables, buffers: dict[str, Buffer], gpu: bool, constant: frozenset[str]
     ) -> None:
         self.b, self.v, self.buffers, self.gpu, self.constant = b, v, buffers, gpu, constant
-        self.spots: dict[tuple[int, int, int], tuple[Load, Spot]] = {}
+        self.spots: dict[tuple[int, int], tuple[Load, Spot]] = {}
+        self.bases: dict[int, tuple[Spot, str]] = {}
 
     # ---- where
 
     def spot(self, access: Load) -> Spot:
         """Flattened once per place, not once per unrolled copy."""
-        key = (id(access), len(self.b.scopes), id(self.b.scopes[-1]))
+        key = (id(access), self.b.scopes[-1].number)
         known = self.spots.get(key)
         if known is not None and known[0] is access:
             return known[1]
@@ -79,6 +80,17 @@ class Access:
 
     def cpu_pointer(self, spot: Spot, constant: int) -> str:
         """A pointer stepped once per scope, then by a constant."""
+        known = self.bases.get(id(spot))
+        if known is None or known[0] is not spot:
+            self.bases[id(spot)] = known = (spot, self.chained(spot))
+        pointer = known[1]
+        for symbols, plan in spot.symbolic:
+            if fixed := plan.static(self.v.static) * spot.size:
+                pointer = self.b.once("step", "ptr", pointer, self.product(fixed, symbols))
+        return self.b.once("step", "ptr", pointer, constant) if constant else pointer
+
+    def chained(self, spot: Spot) -> str:
+        """The running terms: one step in the preamble of every scope that binds one."""
         b, v = self.b, self.v
         pointer = f"%{spot.buffer.name}"
         path: tuple[object, ...] = ()
@@ -95,10 +107,7 @@ class Access:
                     move = b.arith("mul", move, v.value_of(s), scope.preamble)
                 scope.known[key] = b.op_in(scope.preamble, "step", "ptr", pointer, move)
             pointer = scope.known[key]
-        for symbols, plan in spot.symbolic:
-            if fixed := plan.static(v.static) * spot.size:
-                pointer = b.once("step", "ptr", pointer, self.product(fixed, symbols))
-        return b.once("step", "ptr", pointer, constant) if constant else pointer
+        return pointer
 
     def product(self, factor: int, symbols: Symbols) -> Operand:
         """factor * open sizes, computed at the function's start."""

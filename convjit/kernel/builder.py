@@ -16,9 +16,11 @@ Lines = list["Stmt | Lines"]
 
 @dataclass
 class Scope:
-    """`bindings` are the variables that get their value here; `known` what was computed here, by what it is."""
+    """`bindings` are the variables that get their value here; `known` what was computed here, by what it is.
+    `number` tells it from every other scope of the function."""
 
     preamble: Lines
+    number: int = 0
     bindings: dict[str, Operand] = field(default_factory=dict)
     known: dict[Hashable, str] = field(default_factory=dict)
 
@@ -28,7 +30,7 @@ class Builder:
 
     def __init__(self, index: Type) -> None:
         self.index = index
-        self.count = 0
+        self.count = self.opened = 0
         first: Lines = []
         self.lines: Lines = [first]
         self.scopes = [Scope(first)]
@@ -77,12 +79,17 @@ class Builder:
 
     # ---- places to write to
 
+    def next_scope(self) -> int:
+        """The number of a new scope."""
+        self.opened += 1
+        return self.opened
+
     def begin(self, bindings: dict[str, Operand]) -> tuple[Lines, Lines]:
         """Open a body: (what was written so far, the new body)."""
         outer = self.lines
         preamble: Lines = []
         self.lines = [preamble]
-        self.scopes.append(Scope(preamble, bindings))
+        self.scopes.append(Scope(preamble, self.next_scope(), bindings))
         return outer, self.lines
 
     def end(self, outer: Lines) -> tuple[Stmt, ...]:
@@ -96,7 +103,7 @@ class Builder:
         """A scope in the middle of a body: digits that a `Let` binds."""
         preamble: Lines = []
         self.lines.append(preamble)
-        self.scopes.append(Scope(preamble, bindings))
+        self.scopes.append(Scope(preamble, self.next_scope(), bindings))
 
     def close_scope(self) -> None:
         """The end of the body in which the scope was opened."""

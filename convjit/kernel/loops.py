@@ -50,8 +50,9 @@ def serial(l: State, loop: Loop) -> None:
     known = v.known_ranges()
     lows, highs = low_range(loop.low, known), high_range(loop.high, known)
     low, high = v.bound(loop.low, True), v.bound(loop.high, False)
-    b.forget(written(loop.body))
-    names = carried_buffers(loop.body)
+    changed = written(loop.body)
+    b.forget(changed)
+    names = carried_buffers(loop.body) & changed
     carried = [k for k in l.registers if k[0] in names]
     start = [l.registers[k] for k in carried]
     counter = b.fresh()
@@ -73,10 +74,10 @@ def serial(l: State, loop: Loop) -> None:
         for k, name, s, a, r in zip(carried, inside, start, after, results, strict=True)
     )
     b.lines.append(For(counter, b.index, low, high, loop.step, handed, body, lows[1] < highs[0]))
-    for key in [k for k in l.registers if k[0] in written(loop.body) and k not in set(carried)]:
+    for key in [k for k in l.registers if k[0] in changed and k not in set(carried)]:
         del l.registers[key]
     l.registers.update(zip(carried, results, strict=True))
-    b.forget(written(loop.body))
+    b.forget(changed)
 
 
 def ring_slots(l: State, loop: Loop, low: Operand) -> list[RingSlot]:
@@ -127,5 +128,4 @@ def carried_buffers(body: tuple[Stmt, ...]) -> frozenset[str]:
         for load in loads(stmt):
             first.setdefault(load.buffer, True)
         first.setdefault(stmt.target.buffer, isinstance(stmt, MulAdd))
-    changed = written(body)
-    return frozenset(n for n, reads in first.items() if reads and n in changed)
+    return frozenset(n for n, reads in first.items() if reads)
