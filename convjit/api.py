@@ -102,7 +102,11 @@ def compilation(spec: ConvSpec, syntax: Syntax = None, target: str | None = None
 def compile_one(spec: ConvSpec, syntax: Syntax, target: str | None, threads: int | None) -> CompiledConv:
     """One convolution, through all stages."""
     refuse(spec)
-    c = compilation(spec, syntax, target)
+    return finish(compilation(spec, syntax, target), threads)
+
+
+def finish(c: Compilation, threads: int | None) -> CompiledConv:
+    """The compilation as something that can be called."""
     kernel = CALLABLES[c.runner](c, threads)
     if "profile" in settings.verbose:
         print(profile(c), file=sys.stderr)

@@ -12,13 +12,14 @@ from convjit.cli import data, inputs, peers
 from convjit.cli.blocks import chosen
 from convjit.cli.memory import check_memory
 from convjit.cli.options import BLOCK, FILE, TARGET, THREADS
-from convjit.cli.runner import bound_call, check_here
+from convjit.cli.runner import bound_call, check_runnable
 from convjit.cli.show import milliseconds
 from convjit.cli.table import table
 from convjit.cli.timing import interleaved
-from convjit.errors import ConvError
+from convjit.errors import ConvError, Unavailable
 from convjit.spec import layout
 from convjit.spec.conv import ConvSpec
+from convjit.spec.unsupported import refuse
 
 NEAR = 1e-3
 """A peer whose result differs by more than this part of the output's range did not compute the same thing."""
@@ -44,9 +45,12 @@ def command(
     for number, (name, spec, syntax) in enumerate(blocks):
         settled = inputs.settle(spec, sizes, {})
         check_memory(settled)
-        machine = api.machine_for(spec, target)
-        check_here(machine)
-        kernel = api.compile_one(spec, syntax, target, threads)
+        refuse(spec)
+        compilation = api.compilation(spec, syntax, target)
+        if compilation.runner != "cpu":
+            raise Unavailable.of("'convjit bench' compares on CPUs only, so far.")
+        check_runnable(compilation)
+        kernel = api.finish(compilation, threads)
         given = {t.name: data.make(settled, t, 0) for t in settled.arguments}
         calls: dict[str, peers.Call] = {"convjit": bound_call(kernel, settled, given)[0]}
         for peer in wanted:
@@ -55,7 +59,7 @@ def command(
         times = interleaved(calls, SECONDS)
         click.echo(
             "\n" * bool(number)
-            + f"{name} on {machine.name}, {kernel.threads} thread{'s' * (kernel.threads > 1)}"
+            + f"{name} on {compilation.machine.name}, {kernel.threads} thread{'s' * (kernel.threads > 1)}"
         )
         click.echo(table(("", "median time", "GFLOP/s", "convjit is"), _rows(settled, times)))
 
@@ -67,9 +71,7 @@ def _check(spec: ConvSpec, calls: Mapping[str, peers.Call]) -> None:
     for name, call in calls.items():
         theirs = ours if name == "convjit" else np.asarray(call())
         if theirs.shape != ours.shape or np.abs(theirs - ours).max() > NEAR * np.ptp(ours):
-            raise ConvError.of(
-                f"'{name}' gives another result for '{spec.name}', so that times cannot be compared."
-            )
+            raise ConvError.of(f"'{name}' gives another result for '{spec.name}', so that times cannot be compared.")
 
 
 def _rows(spec: ConvSpec, times: Mapping[str, float]) -> list[tuple[str, str, str, str]]:

@@ -63,14 +63,8 @@ def compare(spec: ConvSpec, given: Mapping[str, Array], result: Array) -> Verdic
         values = result.astype(np.float64)
         gap = np.abs(values - wanted)
         limit = float(_finfo(dtypes.get(spec.output.dtype).numpy).max)
-        right = (
-            (np.isfinite(allowed) & (gap <= allowed))
-            | (values == wanted)
-            | (np.isnan(values) & np.isnan(wanted))
-        )
-        right |= np.isfinite(magnitude) & (
-            magnitude + allowed >= limit
-        )  # a sum may overflow: nothing can be said
+        right = (np.isfinite(allowed) & (gap <= allowed)) | (values == wanted) | (np.isnan(values) & np.isnan(wanted))
+        right |= np.isfinite(magnitude) & (magnitude + allowed >= limit)  # a sum may overflow: nothing can be said
     return _verdict(wanted, gap, allowed, ~right, exact=False)
 
 

@@ -56,9 +56,7 @@ def open_bin(path: str, role: str) -> Stored:
     with open(path, "rb") as file:
         head = file.read(BIN_HEADER.size)
     if len(head) < BIN_HEADER.size:
-        raise ConvError.of(
-            f"'{path}' is cut short: the shape alone takes {BIN_HEADER.size} bytes, {size} are there."
-        )
+        raise ConvError.of(f"'{path}' is cut short: the shape alone takes {BIN_HEADER.size} bytes, {size} are there.")
     shape = BIN_HEADER.unpack(head)
     if min(shape) < 1:
         raise ConvError.of(f"'{path}' is not a .bin file: its shape would be {list(shape)}.")

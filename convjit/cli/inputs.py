@@ -22,9 +22,7 @@ def parse_sizes(words: Iterable[str]) -> dict[str, int]:
     for word in words:
         axis, _, number = word.partition("=")
         if not (number.isascii() and number.isdecimal()) or len(number) > 18 or int(number) < 1:
-            raise ConvError.of(
-                f"'--size {word}' is no size.", hint="Write --size N=4: an axis and a number from 1."
-            )
+            raise ConvError.of(f"'--size {word}' is no size.", hint="Write --size N=4: an axis and a number from 1.")
         if sizes.setdefault(axis, int(number)) != int(number):
             raise ConvError.of(f"--size gives {axis} twice, {sizes[axis]} and {number}.")
     return sizes
@@ -38,9 +36,7 @@ def check_sizes(specs: Iterable[ConvSpec], wanted: Mapping[str, int]) -> None:
         if axis in is_open:
             continue
         text = f"'--size {axis}={size}' is for an axis that is open, and '{axis}' is not."
-        note = (
-            f"Open are {', '.join(sorted(is_open))}." if is_open else "There is no open size in the program."
-        )
+        note = f"Open are {', '.join(sorted(is_open))}." if is_open else "There is no open size in the program."
         known = {a for spec in specs for a in spec.input.axes}
         raise ConvError.of(
             text, None, "", note, f"Write {axis}=? there." if axis in known else did_you_mean(axis, known)
@@ -64,9 +60,7 @@ def closed(spec: ConvSpec, sizes: Mapping[str, int]) -> ConvSpec:
         return spec
     known = dict(sizes)
     formula = geometry.transposed_out_size if spec.transposed else geometry.out_size
-    window = zip(
-        spec.spatial, spec.in_size, spec.kernel_size, spec.stride, spec.dilation, spec.pad, strict=True
-    )
+    window = zip(spec.spatial, spec.in_size, spec.kernel_size, spec.stride, spec.dilation, spec.pad, strict=True)
     for axis, size, kernel, stride, dilation, pad in window:
         if size is not None:
             continue
@@ -92,16 +86,12 @@ def load(tensor: Tensor, array: Stored) -> Array:
         values = values.transpose(layout.permutation(array.axes, tensor.axes))
     wanted = dtypes.get(tensor.dtype).numpy
     if values.dtype.kind == "V" or values.dtype.newbyteorder("=") != wanted:
-        values = np.ascontiguousarray(values).view(
-            wanted
-        )  # NumPy stores the types of ml_dtypes as bare bytes
+        values = np.ascontiguousarray(values).view(wanted)  # NumPy stores the types of ml_dtypes as bare bytes
     return np.ascontiguousarray(values, wanted)
 
 
 def _filled(tensor: Tensor, known: Mapping[str, int]) -> Tensor:
-    sizes = (
-        known[axis] if size is None else size for axis, size in zip(tensor.axes, tensor.sizes, strict=True)
-    )
+    sizes = (known[axis] if size is None else size for axis, size in zip(tensor.axes, tensor.sizes, strict=True))
     return replace(tensor, sizes=tuple(sizes))
 
 
@@ -136,9 +126,7 @@ def _misshaped(tensor: Tensor, array: Stored) -> Diagnostic:
     text = f"'{array.place}' has the shape {list(array.shape)}; '{tensor.name}' needs [{wanted}]."
     if len(axes) != len(array.shape):
         return Diagnostic(text, tensor.span, f"{len(axes)} axes here, {len(array.shape)} in the file")
-    differing = [
-        f"{a} is {sizes[a]} here, {n} there" for a, n in zip(axes, array.shape, strict=True) if sizes[a] != n
-    ]
+    differing = [f"{a} is {sizes[a]} here, {n} there" for a, n in zip(axes, array.shape, strict=True) if sizes[a] != n]
     return Diagnostic(text, tensor.span, differing[0], hints=_transposed(tensor, array))
 
 
@@ -155,6 +143,4 @@ def _transposed(tensor: Tensor, array: Stored) -> tuple[str, ...]:
 def _same_type(there: np.dtype[np.generic], wanted: np.dtype[np.generic]) -> bool:
     if there.newbyteorder("=") == wanted:
         return True
-    return (
-        wanted.num > 255 and there.kind == "V" and there.names is None and there.itemsize == wanted.itemsize
-    )
+    return wanted.num > 255 and there.kind == "V" and there.names is None and there.itemsize == wanted.itemsize

@@ -41,9 +41,7 @@ def _group_limit(group: Path) -> int | None:
     try:
         limit, used = ((group / name).read_text().strip() for name in ("memory.max", "memory.current"))
         cached = re.search(r"^file (\d+)", (group / "memory.stat").read_text(), re.MULTILINE)
-        return (
-            max(0, int(limit) - int(used) + (int(cached[1]) if cached else 0)) if limit.isdecimal() else None
-        )
+        return max(0, int(limit) - int(used) + (int(cached[1]) if cached else 0)) if limit.isdecimal() else None
     except (OSError, ValueError):
         return None
 

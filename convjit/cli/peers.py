@@ -101,8 +101,7 @@ def _onnxruntime(spec: ConvSpec, given: Mapping[str, Array], threads: int) -> di
     nodes = [onnx.helper.make_node("Conv", ["x", *constants], ["y"], **attributes)]
     nodes += [onnx.helper.make_node("Relu", ["y"], ["z"])] if spec.then else []
     values = [
-        onnx.helper.make_tensor_value_info(n, onnx.TensorProto.FLOAT, None)
-        for n in ("x", "z" if spec.then else "y")
+        onnx.helper.make_tensor_value_info(n, onnx.TensorProto.FLOAT, None) for n in ("x", "z" if spec.then else "y")
     ]
     held = [onnx.numpy_helper.from_array(a, name) for name, a in constants.items()]
     graph = onnx.helper.make_graph(nodes, "conv", values[:1], values[1:], held)
@@ -132,11 +131,7 @@ def _openvino(spec: ConvSpec, given: Mapping[str, Array], threads: int) -> dict[
         "PERFORMANCE_HINT": "LATENCY",
         "INFERENCE_PRECISION_HINT": "f32",
     }
-    request = (
-        openvino.Core()
-        .compile_model(openvino.Model([node], [parameter]), "CPU", options)
-        .create_infer_request()
-    )
+    request = openvino.Core().compile_model(openvino.Model([node], [parameter]), "CPU", options).create_infer_request()
 
     def call() -> Any:
         request.infer([x], share_inputs=True)

@@ -14,12 +14,13 @@ from convjit.cli.check import compare
 from convjit.cli.files import check_output_path, open_array, save_array
 from convjit.cli.memory import check_memory
 from convjit.cli.options import FILE, TARGET, THREADS
-from convjit.cli.runner import check_here, run_on
+from convjit.cli.runner import check_runnable, run_on
 from convjit.cli.show import result_lines
 from convjit.cli.status import DONE, WRONG, report, worst
 from convjit.cli.stored import Array, Stored
 from convjit.errors import ConvError, did_you_mean
 from convjit.spec.conv import ConvSpec
+from convjit.spec.unsupported import refuse
 
 
 @dataclass(frozen=True)
@@ -46,9 +47,7 @@ class Request:
 )
 @click.option("--input", metavar="FILE", help="Data of the input, whatever its name.")
 @click.option("--weight", metavar="FILE", help="Data of the weight, whatever its name.")
-@click.option(
-    "--out", metavar="FILE", help="Write the result as .npy; with several blocks, FILE-BLOCK.npy each."
-)
+@click.option("--out", metavar="FILE", help="Write the result as .npy; with several blocks, FILE-BLOCK.npy each.")
 @click.option("--size", multiple=True, metavar="N=4", help="An open size.")
 @TARGET
 @THREADS
@@ -83,17 +82,15 @@ def command(
 
 def _run(spec: ConvSpec, syntax: api.Syntax, request: Request, several: bool) -> int:
     """One block, from its data to its lines on the screen."""
-    stored = {
-        name: open_array(place, spec.tensor(name).role) for name, place in _own_places(spec, request).items()
-    }
+    stored = {name: open_array(place, spec.tensor(name).role) for name, place in _own_places(spec, request).items()}
     settled = inputs.settle(spec, request.sizes, stored)
     check_memory(settled)
     inputs.check_fit(settled, stored)
-    machine = api.machine_for(spec, request.target)
-    check_here(machine)
-    kernel = api.compile_one(spec, syntax, request.target, request.threads)
+    refuse(spec)
+    compilation = api.compilation(spec, syntax, request.target)
+    check_runnable(compilation)
     given = _arrays(settled, stored, request.seed)
-    measured = run_on(kernel, machine, settled, given)
+    measured = run_on(compilation, request.threads, settled, given)
     verdict = compare(settled, given, measured.result)
     notes = {t.name: f"made, seed {request.seed}" for t in spec.arguments}
     notes |= {name: f"from {array.place}" for name, array in stored.items()}
@@ -101,14 +98,13 @@ def _run(spec: ConvSpec, syntax: api.Syntax, request: Request, several: bool) ->
         path = _out_path(request.out, spec.name if several else "")
         save_array(path, measured.result)
         notes[spec.output.name] = f"written to {path}"
-    click.echo("\n".join(result_lines(spec, settled, measured, verdict, notes)))
+    click.echo("\n".join(result_lines(compilation, settled, measured, verdict, notes)))
     return WRONG if verdict.wrong else DONE
 
 
 def _arrays(spec: ConvSpec, stored: Mapping[str, Stored], seed: int) -> dict[str, Array]:
     return {
-        t.name: inputs.load(t, stored[t.name]) if t.name in stored else data.make(spec, t, seed)
-        for t in spec.arguments
+        t.name: inputs.load(t, stored[t.name]) if t.name in stored else data.make(spec, t, seed) for t in spec.arguments
     }
 
 
@@ -117,9 +113,7 @@ def _places(words: tuple[str, ...]) -> dict[str, str]:
     for word in words:
         name, equals, place = word.partition("=")
         if not (name and equals and place):
-            raise ConvError.of(
-                f"'--tensor {word}' is no array.", hint="Write --tensor x=x.npy: a tensor and a file."
-            )
+            raise ConvError.of(f"'--tensor {word}' is no array.", hint="Write --tensor x=x.npy: a tensor and a file.")
         if name in places:
             raise ConvError.of(f"--tensor gives '{name}' twice: {places[name]} and {place}.")
         places[name] = place
@@ -132,9 +126,7 @@ def _own_places(spec: ConvSpec, request: Request) -> dict[str, str]:
     for tensor in spec.arguments:
         place = request.places.get(f"{spec.name}.{tensor.name}", request.places.get(tensor.name))
         if place is not None and own.get(tensor.name) is not None:
-            raise ConvError.of(
-                f"Two files are given for '{tensor.name}': {own[tensor.name]} and {place}.", tensor.span
-            )
+            raise ConvError.of(f"Two files are given for '{tensor.name}': {own[tensor.name]} and {place}.", tensor.span)
         own[tensor.name] = place if place is not None else own.get(tensor.name)
     return {name: place for name, place in own.items() if place is not None}
 
@@ -148,9 +140,7 @@ def _check_places(request: Request, specs: Mapping[str, ConvSpec]) -> None:
         if name in known:
             continue
         text = f"--tensor {name}={request.places[name]}: there is no tensor '{name}' that takes data."
-        hint = (
-            (f"'{name}' is the output; --out writes it.",) if name in outputs else did_you_mean(name, known)
-        )
+        hint = (f"'{name}' is the output; --out writes it.",) if name in outputs else did_you_mean(name, known)
         raise ConvError.of(
             text, note=f"The tensors are {', '.join(sorted(n for n in known if '.' not in n))}.", hint=hint
         )

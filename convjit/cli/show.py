@@ -6,19 +6,27 @@ from collections.abc import Mapping, Sequence
 
 from convjit.cli.check import Verdict
 from convjit.cli.runner import Measured
+from convjit.pipeline import Compilation
 from convjit.spec.conv import ConvSpec
 from convjit.spec.tensor import Tensor
 
 
 def result_lines(
-    spec: ConvSpec, settled: ConvSpec, measured: Measured, verdict: Verdict, notes: Mapping[str, str]
+    c: Compilation, spec: ConvSpec, measured: Measured, verdict: Verdict, notes: Mapping[str, str]
 ) -> list[str]:
-    """Shapes, target, error, time. `notes` say where each tensor's data is from."""
-    flow = spec.dataflow if isinstance(spec.dataflow, str) else "as written"
-    workers = f"{measured.threads} thread{'s' * (measured.threads > 1)}"
-    head = f"{spec.name}: dataflow {flow} on {measured.target}, {workers}"
-    tensors = [(t.name, _shape(t), notes.get(t.name, "")) for t in settled.tensors]
-    return [head, *(f"  {line}" for line in columns(tensors)), *_error(verdict), *_time(settled, measured)]
+    """Shapes, dataflow, target, error, time. `spec` has no open sizes; `notes` say where each tensor's data is from."""
+    head = f"{spec.name}: {flow(c)} on {measured.place}"
+    tensors = [(t.name, _shape(t), notes.get(t.name, "")) for t in spec.tensors]
+    return [head, *(f"  {line}" for line in columns(tensors)), *_error(verdict), *_time(spec, measured)]
+
+
+def flow(c: Compilation) -> str:
+    """The dataflow that was taken, and what was asked for where that is another word."""
+    if not isinstance(c.spec.dataflow, str):
+        return "the dataflow as written"
+    return (
+        c.schedule.dataflow if c.schedule.dataflow == c.spec.dataflow else f"{c.schedule.dataflow} ({c.spec.dataflow})"
+    )
 
 
 def columns(rows: Sequence[Sequence[str]]) -> list[str]:
@@ -36,17 +44,13 @@ def _error(verdict: Verdict) -> list[str]:
     """Whether the result is right, and how far it is from the reference."""
     if verdict.wrong:
         kind = (
-            "differ from the exact result"
-            if verdict.exact
-            else "are further from the reference than rounding explains"
+            "differ from the exact result" if verdict.exact else "are further from the reference than rounding explains"
         )
         where = f"  WRONG: {verdict.wrong} elements {kind}, the first at {list(verdict.first)}"
         return [where, f"  NRMSE {verdict.nrmse:.3g}, max error {verdict.largest:.3g}"]
     if verdict.exact:
         return ["  exact: every element equals the reference"]
-    return [
-        f"  NRMSE {verdict.nrmse:.3g}, max error {verdict.largest:.3g} ({verdict.share:.1%} of the bound): right"
-    ]
+    return [f"  NRMSE {verdict.nrmse:.3g}, max error {verdict.largest:.3g} ({verdict.share:.1%} of the bound): right"]
 
 
 def _time(spec: ConvSpec, measured: Measured) -> list[str]:

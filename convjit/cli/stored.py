@@ -40,9 +40,7 @@ def shape_of(tensor: Tensor) -> tuple[int, ...]:
     return known
 
 
-def data(
-    file: IO[bytes], path: str, shape: tuple[int, ...], dtype: np.dtype[Any], fortran: bool = False
-) -> Array:
+def data(file: IO[bytes], path: str, shape: tuple[int, ...], dtype: np.dtype[Any], fortran: bool = False) -> Array:
     """The array that comes next in a file, in row-major (or Fortran's) order. `ConvError` where it is cut short."""
     wanted = math.prod(shape) * dtype.itemsize
     content = bytearray(file.read(wanted))

@@ -1,4 +1,4 @@
-"""The peak of this machine, measured: one multiply-add instruction after the other on registers, nothing else.
+"""The peak of this machine. Of a processor it is measured: one multiply-add instruction after the other on registers, nothing else.
 
 Every accumulator has a chain of its own, more of them than an instruction's latency times the number of units, so that
 the units never wait. Operations are counted as for a convolution: 2 for each multiplication and addition.
@@ -15,6 +15,7 @@ from functools import lru_cache
 from convjit.emit.words import llvm_type
 from convjit.machine.machine import Machine, Row
 from convjit.runtime.assemble import CodeTarget, assemble, load
+from convjit.runtime.cuda import Gpu
 
 ROUNDS, SECONDS = 7, 4e-3
 """The best of so many rounds, each about that long."""
@@ -24,14 +25,13 @@ RESERVED = 4  # vector registers that are no accumulators: the operands, and roo
 
 @dataclass(frozen=True)
 class Peak:
-    """Operations per second of `threads` workers, and the instruction that reached them."""
+    """Operations per second, and how they are known."""
 
     operations: float
-    instruction: str
-    threads: int
+    origin: str
 
     def __str__(self) -> str:
-        return f"{self.operations / 1e9:.1f} GFLOP/s, measured with {self.instruction}"
+        return f"{self.operations / 1e9:.1f} GFLOP/s, {self.origin}"
 
 
 def measure(machine: Machine, types: tuple[str, str, str], threads: int = 1) -> Peak | None:
@@ -42,6 +42,20 @@ def measure(machine: Machine, types: tuple[str, str, str], threads: int = 1) -> 
     rows = [row for row in machine.rows if row.types == types]
     row = max(rows, key=_width, default=None)
     return _measure(machine.name, row, _text(row, machine), _target(machine), threads) if row else None
+
+
+CUDA_CORES = {(7, 5): 64, (8, 0): 64, (8, 6): 128, (8, 7): 128, (8, 9): 128, (9, 0): 128, (10, 0): 128, (12, 0): 128}
+"""f32 multiply-adds that a multiprocessor starts in a cycle, by compute capability: CUDA C++ programming guide,
+"Arithmetic Instructions"."""
+
+
+def of_gpu(gpu: Gpu, types: tuple[str, str, str]) -> Peak | None:
+    """The peak of a GPU's ordinary f32 units at its highest clock; None for other types and unknown GPUs."""
+    cores = CUDA_CORES.get(divmod(gpu.sm, 10))
+    if cores is None or types != ("f32", "f32", "f32"):
+        return None
+    operations = 2e6 * gpu.megahertz * gpu.multiprocessors * cores
+    return Peak(operations, f"computed from {gpu.multiprocessors} x {cores} units at {gpu.megahertz:.0f} MHz")
 
 
 def _width(row: Row) -> int:
@@ -93,6 +107,5 @@ def _measure(name: str, row: Row, text: str, target: CodeTarget, threads: int) -
     with ThreadPoolExecutor(threads) as workers:
         best = min(max(workers.map(run, [rounds] * threads, memories)) for _ in range(ROUNDS))
     chains = text.count(" phi ") - 1
-    return Peak(
-        2.0 * _width(row) * chains * rounds * threads / best, f"{name.split(':')[1]} {row.name}", threads
-    )
+    operations = 2.0 * _width(row) * chains * rounds * threads / best
+    return Peak(operations, f"measured with {name.split(':')[1]} {row.name}")

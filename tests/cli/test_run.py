@@ -11,6 +11,7 @@ import pytest
 from convjit.cli import check, run, runner
 from convjit.cli.stored import Array
 from convjit.dsl.parse import parse
+from convjit.errors import Unavailable
 from convjit.spec.from_ast import lower
 from convjit.spec.reference import reference
 from tests.cli.helpers import OPEN, SMALL, CommandLine
@@ -33,7 +34,7 @@ def test_data_is_made_and_the_result_is_right(convjit: CommandLine) -> None:
         r"\d+\.\d+ (ms|us)|\d+(\.\d+)?(e-\d+)?%?(?= GFLOP|%|,| \(| of the|: right)", "#", outcome.out
     )
     lines = text.splitlines()
-    assert lines[0] == "small: dataflow auto on cpu:scalar, 1 thread"
+    assert lines[0] == "small: output_stationary (auto) on cpu:scalar, 1 thread"
     assert lines[1] == "  x  f32[N=#, H=#, W=#, C=3]      made, seed 0"
     assert lines[-2].startswith("  NRMSE ") and lines[-2].endswith(": right")
     assert lines[-1].startswith("  median time ") and lines[-1].endswith("measured with scalar fma")
@@ -121,7 +122,7 @@ def test_a_wrong_block_does_not_keep_the_others_from_running(convjit: CommandLin
     np.save("x.npy", arrays()[0])
     outcome = convjit("run", convjit.file(TWO), "--tensor", "x=x.npy")
     assert outcome.status == 2
-    assert "small: dataflow" in outcome.out and "second" not in outcome.out
+    assert "small: output_stationary" in outcome.out and "second" not in outcome.out
     assert "'x.npy' has the shape [1, 5, 6, 3]; 'x' needs [N=1, H=5, W=6, C=2]." in outcome.err
 
 
@@ -288,3 +289,27 @@ def test_an_output_that_cannot_be_written(convjit: CommandLine) -> None:
     assert outcome.status == 2
     assert outcome.err == "error: The output 'y.npy' cannot be written: Is a directory.\n"
     assert sorted(path.name for path in convjit.folder.iterdir()) == ["a.conv", "cache", "y.npy"]
+
+
+def test_the_interpreter_runs_too(convjit: CommandLine) -> None:
+    outcome = convjit("run", convjit.file(SMALL), "--target", "interpret")
+    assert outcome.status == 0
+    assert outcome.out.startswith("small: output_stationary (auto) on interpret, the kernel for cpu:scalar\n")
+    assert ": right\n" in outcome.out
+
+
+def test_without_a_gpu_it_is_not_to_be_had(convjit: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
+    def absent() -> tuple[()]:
+        raise Unavailable.of("There is no GPU to be had here.")
+
+    monkeypatch.setattr(runner.cuda, "devices", absent)
+    outcome = convjit("run", convjit.file(SMALL), "--target", "cuda:sm_80")
+    assert (outcome.status, outcome.err) == (3, "error: There is no GPU to be had here.\n")
+
+
+@pytest.mark.gpu
+def test_on_the_gpu_that_is_here(convjit: CommandLine) -> None:
+    outcome = convjit("run", convjit.file(SMALL), "--target", "cuda", "--out", "y.npy")
+    assert outcome.status == 0, outcome.err
+    assert "on cuda:sm_" in outcome.out and ": right\n" in outcome.out
+    assert np.load("y.npy").shape == (1, 5, 6, 4)
