@@ -1,4 +1,4 @@
-"""Shapes of oneDNN's tests in mixed layouts, compiled and called as a user does: exactly the reference's results.
+"""Shapes of oneDNN's tests in mixed layouts, compiled and called as a user does, are exactly the reference's.
 
 Every run goes through a sample of 60; `pytest -m sweep` through all 505. No size is reduced.
 """

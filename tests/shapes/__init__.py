@@ -1,7 +1,8 @@
-"""Shapes that other people test: 505 convolutions from the inputs of oneDNN's own tester (benchdnn), as facts.
+"""Shapes that other people test: 505 convolutions of oneDNN's own tester (benchdnn), as facts.
 
-`cases.txt` holds all of them, `sample.txt` the 60 that every test run goes through: one to three dimensions, tails,
-strides, dilation, depthwise, groups, uneven and large padding, tiny images. Layouts are drawn, each case's own.
+`cases.txt` holds all of them, `sample.txt` the 60 that every test run goes through: one to three dimensions,
+tails, strides, dilation, depthwise, groups, uneven and large padding, tiny images. Layouts are drawn, each case's
+own.
 """
 
 from __future__ import annotations
@@ -57,7 +58,8 @@ class Case:
     @property
     def sizes(self) -> dict[str, int]:
         """By axis."""
-        sizes = {"N": self.batch, "C": self.channels, "OC": self.out_channels, "IC": self.channels // self.groups}
+        sizes = {"N": self.batch, "C": self.channels, "OC": self.out_channels}
+        sizes |= {"IC": self.channels // self.groups}
         sizes |= dict(zip(self.spatial, self.size, strict=True))
         sizes |= dict(zip(layout.kernel_axes(self.spatial), self.kernel, strict=True))
         return sizes | dict(zip(layout.output_axes(self.spatial), self.out, strict=True))
