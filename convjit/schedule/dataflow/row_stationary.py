@@ -9,5 +9,4 @@ from convjit.machine.machine import Machine
 from convjit.schedule.schedule import Schedule
 from convjit.spec.conv import ConvSpec
 
-
 BY_KIND: dict[str, Callable[[ConvSpec, Machine], Schedule]] = {}
