@@ -121,68 +121,82 @@ def domain(spec: ConvSpec) -> Domain:
     )  # fmt: skip
 
 
+@dataclass(frozen=True)
+class After:
+    """Where a step after the sum stands: an output element, and its channel."""
+
+    spec: ConvSpec
+    y: tuple[Affine, ...]
+    channel: Affine
+
+    @property
+    def dtype(self) -> str:
+        """The type that steps compute in."""
+        return self.spec.accumulator
+
+    def number(self, value: float | str) -> Number:
+        """A constant."""
+        return Number(float(value), self.dtype)
+
+    def read(self, name: float | str) -> Expr:
+        """The element of a bias, param or residual that belongs here, in the type that steps compute in."""
+        tensor = self.spec.tensor(str(name))
+        load = Load(tensor.name, self.y if tensor.role == "residual" else (self.channel,))
+        return load if tensor.dtype == self.dtype else Apply("convert", (load,), self.dtype)
+
+    def apply(self, op: str, *args: Expr) -> Apply:
+        """An operation."""
+        return Apply(op, args, self.dtype)
+
+
 def epilogue(spec: ConvSpec, y: tuple[Affine, ...], channel: Affine) -> Expr:
     """Bias, then the `then` clauses in the order written."""
     e: Expr = ACCUMULATOR
-    dtype = spec.accumulator
+    after = After(spec, y, channel)
     if spec.bias:
-        e = Apply("add", (e, Load(spec.bias.name, (channel,))), dtype)
+        e = after.apply("add", e, after.read(spec.bias.name))
     for then in spec.then:
-        e = FUNCTIONS[then.op](e, then, dtype, y, channel)
+        e = FUNCTIONS[then.op](e, then, after)
     return e
 
 
-Function = Callable[[Expr, Then, str, tuple[Affine, ...], Affine], Expr]
+Function = Callable[[Expr, Then, After], Expr]
 
 
 def clip(low: float | None, high: float | None) -> Function:
     """Between two numbers; None: those of the clause."""
 
-    def build(e: Expr, then: Then, dtype: str, y: tuple[Affine, ...], channel: Affine) -> Expr:
-        lo = Number(float(then.args[0]) if low is None else low, dtype)
-        e = Apply("max", (e, lo), dtype)
+    def build(e: Expr, then: Then, after: After) -> Expr:
+        e = after.apply("max", e, after.number(then.args[0] if low is None else low))
         if high is None and low is not None:
             return e
-        return Apply("min", (e, Number(float(then.args[1]) if high is None else high, dtype)), dtype)
+        return after.apply("min", e, after.number(then.args[1] if high is None else high))
 
     return build
 
 
-def leaky(e: Expr, then: Then, dtype: str, y: tuple[Affine, ...], channel: Affine) -> Expr:
+def leaky(e: Expr, then: Then, after: After) -> Expr:
     """max(e, 0) + slope * min(e, 0)."""
-    zero = Number(0.0, dtype)
-    below = Apply("mul", (Apply("min", (e, zero), dtype), Number(float(then.args[0]), dtype)), dtype)
-    return Apply("add", (Apply("max", (e, zero), dtype), below), dtype)
+    zero = after.number(0.0)
+    below = after.apply("mul", after.apply("min", e, zero), after.number(then.args[0]))
+    return after.apply("add", after.apply("max", e, zero), below)
 
 
-def hardswish(e: Expr, then: Then, dtype: str, y: tuple[Affine, ...], channel: Affine) -> Expr:
+def hardswish(e: Expr, then: Then, after: After) -> Expr:
     """e * min(max(e + 3, 0), 6) / 6."""
-    shifted = Apply("add", (e, Number(3.0, dtype)), dtype)
-    gate = Apply("min", (Apply("max", (shifted, Number(0.0, dtype)), dtype), Number(6.0, dtype)), dtype)
-    return Apply("div", (Apply("mul", (e, gate), dtype), Number(6.0, dtype)), dtype)
+    shifted = after.apply("add", e, after.number(3.0))
+    gate = after.apply("min", after.apply("max", shifted, after.number(0.0)), after.number(6.0))
+    return after.apply("div", after.apply("mul", e, gate), after.number(6.0))
 
 
 def named(op: str) -> Function:
-    """A function that `expand_functions` writes out in elementary operations."""
-
-    def build(e: Expr, then: Then, dtype: str, y: tuple[Affine, ...], channel: Affine) -> Expr:
-        return Apply(op, (e,), dtype)
-
-    return build
+    """A function of one value."""
+    return lambda e, then, after: after.apply(op, e)
 
 
-def per_channel(e: Expr, then: Then, dtype: str, y: tuple[Affine, ...], channel: Affine) -> Expr:
-    """Times a number of each output channel."""
-    return Apply("mul", (e, Load(str(then.args[0]), (channel,))), dtype)
-
-
-def elementwise(op: str) -> Function:
-    """With another tensor of the output's shape."""
-
-    def build(e: Expr, then: Then, dtype: str, y: tuple[Affine, ...], channel: Affine) -> Expr:
-        return Apply(op, (e, Load(str(then.args[0]), y)), dtype)
-
-    return build
+def with_tensor(op: str) -> Function:
+    """With a number of each output channel, or with another tensor of the output's shape."""
+    return lambda e, then, after: after.apply(op, e, after.read(then.args[0]))
 
 
 FUNCTIONS: dict[str, Function] = {
@@ -195,7 +209,7 @@ FUNCTIONS: dict[str, Function] = {
     "tanh": named("tanh"),
     "silu": named("silu"),
     "gelu": named("gelu"),
-    "scale": per_channel,
-    "add": elementwise("add"),
-    "mul": elementwise("mul"),
+    "scale": with_tensor("mul"),
+    "add": with_tensor("add"),
+    "mul": with_tensor("mul"),
 }
