@@ -34,9 +34,9 @@ class Context:
 
     def uses(self, tensor: str, axis: str) -> bool:
         """Whether the tensor's index moves with the axis."""
-        names = self.fused if axis not in dict(self.domain.axes) else (axis,)
-        index = self.domain.original[tensor].index
-        return any(a.coefficient(n) for a in index for n in names)
+        if axis not in dict(self.domain.axes):  # the fused one, even where all that it is made of has size 1
+            return tensor != self.domain.w
+        return any(a.coefficient(axis) for a in self.domain.original[tensor].index)
 
     def inner(self, place: int) -> list[Plan]:
         """The loops to the right of an item, and all threads of a block."""

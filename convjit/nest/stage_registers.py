@@ -100,9 +100,9 @@ def start(c: Context, stage: RegisterStage, place: int) -> tuple[Stmt, ...]:
     """The output's tile: zero, or what earlier visits left where the sum is spread over visits."""
     if not c.reductions_outside(place):
         return nest_loops((Store(stage.plain, Number(0.0, c.domain.accumulator)),), written_out(stage))
-    when = visible(c, stage, place)
-    value = replace(stage.source, inside=())
-    return nest_loops((*c.digits(stage.source, when), Store(stage.plain, value, when)), written_out(stage))
+    exists, image = existing(c, stage), visible_image(c, stage, place)
+    value = replace(stage.source, inside=exists)  # what lies past the end starts from 0 and is not stored
+    return nest_loops((*c.digits(stage.source, (*exists, *image)), Store(stage.plain, value, image)), written_out(stage))
 
 
 def finish(c: Context, stage: RegisterStage, place: int) -> tuple[Stmt, ...]:
@@ -137,16 +137,24 @@ def finished(c: Context, register: Expr, unskew: dict[str, Affine]) -> Expr:
 
 
 def visible(c: Context, stage: RegisterStage, place: int) -> tuple[Guard, ...]:
-    """When an element of the output's tile exists; a tile that is visited again is left alone where its taps fall
-    outside the image, so that loops over it can be clipped."""
+    """When an element of the output's tile is stored: it exists, and something was added to it."""
+    image = visible_image(c, stage, place) if c.reductions_outside(place) else ()
+    return tuple(dict.fromkeys((*existing(c, stage), *image)))
+
+
+def existing(c: Context, stage: RegisterStage) -> tuple[Guard, ...]:
+    """When an element of the output's tile exists: lanes and threads may run past the end of an axis."""
     output = [g for a, g in c.parts.guards if a not in c.domain.reductions]
-    guards = [Guard(g.affine.substitute(stage.unskew), g.size) for g in output]
-    if c.reductions_outside(place):
-        image = map_guards(c.now[c.domain.x].inside, lambda a: a.substitute(stage.unskew))  # none where x is staged
-        names = {p.name for p in stage.plans} | {p.name for p in c.outer(place)}
-        guards += [g for g in image if g.affine.names() <= names]
-    kept = [g for g in guards if not decided(g, stage)]
-    return tuple(dict.fromkeys(kept))
+    guards = (Guard(g.affine.substitute(stage.unskew), g.size) for g in output)
+    return tuple(dict.fromkeys(g for g in guards if not decided(g, stage)))
+
+
+def visible_image(c: Context, stage: RegisterStage, place: int) -> tuple[Guard, ...]:
+    """Where a tile that is visited again is touched at all: not where all its taps fall outside the image, so that loops
+    over it can be clipped. None where x is staged: its copy is filled with zeros, and every tile is touched."""
+    image = map_guards(c.now[c.domain.x].inside, lambda a: a.substitute(stage.unskew))
+    names = {p.name for p in stage.plans} | {p.name for p in c.outer(place)}
+    return tuple(g for g in image if g.affine.names() <= names and not decided(g, stage))
 
 
 def decided(guard: Guard, stage: RegisterStage) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import prod
 
+from convjit.errors import ConvError
 from convjit.machine.machine import Machine
 from convjit.schedule.schedule import Fuse, Item, Level, Pack, Phase, Stage
 from convjit.spec.conv import ConvSpec
@@ -64,7 +65,7 @@ def output_stationary(spec: ConvSpec, machine: Machine) -> Phase:
     weights = prod(spec.kernel_size) * spec.in_channels * spec.out_channels * 4
     if spec.groups == 1 and spec.in_channels <= 4 and weights <= SHARED_PLAIN and spec.out_channels >= 8:
         return few_channels(spec)
-    if spec.ic_per_group * prod(spec.kernel_size) < 16 or spec.oc_per_group < 8:
+    if spec.ic_per_group < 4 or spec.ic_per_group * prod(spec.kernel_size) < 16 or spec.oc_per_group < 8:
         return direct(spec)
     return matrix(spec, machine)
 
@@ -183,6 +184,7 @@ def open_axes(spec: ConvSpec) -> Phase:
 
 def input_stationary(spec: ConvSpec, machine: Machine) -> Phase:
     """A block keeps a tile of the input with its halo in shared memory; its threads run over the output channels."""
+    refuse_open(spec, "input_stationary", spec.out_size)
     *outer, column = rows(spec)
     tall = [Level(outer[-1], 4, "block")] if outer else []
     inside = [Level(outer[-1], 1, "thread")] if outer else []
@@ -201,6 +203,15 @@ def input_stationary(spec: ConvSpec, machine: Machine) -> Phase:
     return Phase(items, packs=(pack,))
 
 
+def refuse_open(spec: ConvSpec, dataflow: str, sizes: tuple[int | None, ...]) -> None:
+    """A dataflow whose blocks need to know these sizes."""
+    if None in sizes:
+        text = f"The dataflow {dataflow} cannot be realised on a GPU for open sizes ({', '.join(spec.open_sizes)})."
+        note = "Its blocks work on tiles, and how many there are is fixed when the kernel is made."
+        hint = "Give the sizes, or use output_stationary, which takes open ones."
+        raise ConvError.of(text, dict(spec.places).get("dataflow"), note=note, hint=hint)
+
+
 def halo(spec: ConvSpec, tile: dict[str, int]) -> int:
     """Pixels of the input that a tile of the output reads."""
     n = 1
@@ -211,6 +222,7 @@ def halo(spec: ConvSpec, tile: dict[str, int]) -> int:
 
 def weight_stationary(spec: ConvSpec, machine: Machine) -> Phase:
     """Each thread keeps a few weights and runs over all pixels of its block's rows; the output is visited again."""
+    refuse_open(spec, "weight_stationary", (spec.batch, *spec.out_size))
     *outer, column = rows(spec)
     channels = 4 if spec.oc_per_group >= 4 else 1
     tall = [Level(outer[-1], 4, "block")] if outer else []
