@@ -15,15 +15,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from itertools import product
 
-from convjit.nest.affine import Bound, Limit, Range, fixed_bound, high_range, low_range, number
+from convjit.nest.affine import Bound, Limit, Range, fixed_bound, number
 from convjit.nest.guards import Ranges, skips, tests, verdict, without
 from convjit.nest.ir import HINTS, Expr, Guard, Let, Load, Loop, MulAdd, Nest, Number, Stmt, Store
+from convjit.nest.passes.segments import ROLLED, fixed, loop_range, segments
 from convjit.nest.passes.split_open import split_open
 from convjit.nest.visit import Work, map_loads, substitute, walk, works
 
-ROLLED = ("serial", "worker")
 BUDGET = 12_000
 """Instances of statements in a function; a depthwise kernel with nine bodies has about 1,000."""
 
@@ -52,21 +51,6 @@ def instances(body: tuple[Stmt, ...], times: int = 1) -> int:
         elif not isinstance(stmt, HINTS):
             count += times
     return count
-
-
-def fixed(loop: Loop) -> range | None:
-    """The iterations, where both bounds are numbers."""
-    limits = loop.low + loop.high
-    if any(l.affine.terms for l in limits):
-        return None
-    return range(low_range(loop.low, {})[0], high_range(loop.high, {})[0], loop.step)
-
-
-def loop_range(loop: Loop, ranges: Ranges) -> Range:
-    """Lowest and highest value of the counter."""
-    low = low_range(loop.low, ranges)[0]
-    high = high_range(loop.high, ranges)[1]
-    return low, max(low, low + (high - 1 - low) // loop.step * loop.step)
 
 
 def own_part(loop: Loop) -> tuple[Bound, Bound]:
@@ -210,66 +194,3 @@ def clip(loop: Loop, ranges: Ranges) -> Loop:
 def digits_inside(body: tuple[Stmt, ...]) -> set[str]:
     """Variables that a `Let` in the body binds."""
     return {name for stmt, _ in walk(body) if isinstance(stmt, Let) for name in stmt.names}
-
-
-def segments(loop: Loop, points: range, ranges: Ranges) -> list[range]:
-    """Neighbouring iterations in which every tile guard has the same verdicts and every tile loop the same length."""
-    marked: dict[tuple[Guard, tuple[Loop, ...]], None] = {}
-    lengths: set[Bound] = set()
-    for stmt, inner in works(loop.body):
-        for l in inner:
-            if l.kind not in ROLLED and any(loop.name in limit.affine.names() for limit in l.high):
-                lengths.add(l.high)
-        for guard in tests(stmt):
-            if not guard.affine.coefficient(loop.name):
-                continue
-            deeper = [l for l in inner if l.name in guard.affine.names()]
-            clips = [l for l in deeper if l.kind in ROLLED]  # a rolled loop further in will take it as its bounds
-            if not clips or len(clips) < len(deeper):
-                marked[guard, tuple(deeper)] = None
-    if not marked and not lengths:
-        return [points]
-    return runs(points, [Mark(g, inner, loop.name) for g, inner in marked], sorted(lengths, key=str), loop, ranges)
-
-
-def runs(points: range, marks: list[Mark], lengths: list[Bound], loop: Loop, ranges: Ranges) -> list[range]:
-    """Equal neighbours together."""
-    groups: list[list[int]] = []
-    last: object = None
-    for point in points:
-        here = {**ranges, loop.name: (point, point)}
-        now = ([high_range(h, here) for h in lengths], [m.signature(point, here) for m in marks])
-        if now == last:
-            groups[-1].append(point)
-        else:
-            groups.append([point])
-        last = now
-    return [range(g[0], g[-1] + 1, loop.step) for g in groups]
-
-
-class Mark:
-    """A guard, and the loops further in that it moves with."""
-
-    def __init__(self, guard: Guard, deeper: tuple[Loop, ...], name: str) -> None:
-        self.guard, self.deeper = guard, deeper
-
-    def signature(self, point: int, here: Ranges) -> object:
-        """The verdict for every value of the unrolled loops, lanes as an interval."""
-        low, high = self.guard.affine.range({**here, **{l.name: loop_range(l, here) for l in self.deeper}})
-        if low >= 0 and not self.guard.size.terms and high < self.guard.size.const:
-            return True
-        if high < 0 or (not self.guard.size.terms and low >= self.guard.size.const):
-            return False
-        choices = [self.values(l, here) for l in self.deeper]
-        names = [l.name for l in self.deeper]
-        marks: list[object] = []
-        for values in product(*choices):
-            mark = verdict(self.guard, {**here, **dict(zip(names, values, strict=True))})
-            marks.append((point, "part of the lanes") if mark is None else mark)
-        return tuple(marks)
-
-    def values(self, l: Loop, here: Ranges) -> list[Range]:
-        """What a deeper loop contributes: each unrolled value on its own, else its range."""
-        if l.kind == "unroll" and (points := fixed(l)) is not None:
-            return [(v, v) for v in points]
-        return [loop_range(l, here)]
