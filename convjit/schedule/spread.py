@@ -1,0 +1,135 @@
+"""Register tiles with the taps written out: depthwise and small groups, where a sum is too short for rolled loops.
+
+A value of the input is loaded once and used by every tap that reaches it. Rolled loops over the kernel's rows keep the
+code short; written out as well, they let rows of outputs share rows of the input.
+"""
+
+from __future__ import annotations
+
+from math import prod
+
+from convjit.schedule.facts import Facts
+from convjit.schedule.lanes import Lanes
+from convjit.schedule.tile import Tile, pieces
+
+MOST = 4
+"""Channels of a group that are written out."""
+
+INSTANCES = 700
+"""Multiply-adds in all of a kernel's bodies: beyond that compiling takes too long."""
+
+SWITCH = 4.0
+"""Cycles between two tiles."""
+
+ISSUE = 5.0
+"""Instructions that a core starts in a cycle."""
+
+
+def suits(facts: Facts, lanes: Lanes) -> bool:
+    """Whether the sum is short, and nothing but the taps reuses what is loaded."""
+    deep = facts.sizes["c"]
+    most = {"g": 2 * MOST if lanes.x == "within" else MOST, "oc": 0}.get(lanes.axis, 1)
+    return deep <= most and facts.spec.groups > 1
+
+
+def tiles(facts: Facts, lanes: Lanes) -> list[Tile]:
+    """Every tile of rows and columns that the registers hold."""
+    *rows, column = [f"o{l}" for l in facts.letters]
+    if column not in facts.pixels:
+        rows, column = [], next(iter(reversed(facts.pixels)))
+    found = []
+    most = facts.registers // 2
+    if lanes.axis == column:
+        shapes = [(r, v) for v in (1, 2, 4) for r in (1, 2, 4, 8) if r * v <= most and (r == 1 or rows)]
+        options = [(v, ((rows[-1], r),) if r > 1 else ()) for r, v in shapes]
+    else:
+        shapes = [(r, c) for r in (1, 2, 4) for c in range(1, most + 1) if r * c <= most and (r == 1 or rows)]
+        options = [(1, (*(((rows[-1], r),) if r > 1 else ()), (column, c))) for r, c in shapes]
+    for vectors, counts in options:
+        if all(n <= facts.pixels.get(loop, 1) for loop, n in counts):
+            found += [tile for spread in spreads(facts) if (tile := measured(facts, lanes, vectors, counts, spread))]
+    return found
+
+
+def spreads(facts: Facts) -> list[tuple[str, ...]]:
+    """Which taps are written out: the columns, or all."""
+    *rows, column = facts.taps
+    several = tuple(r for r in rows if facts.sizes[r] > 1)
+    return [(column,), (*several, column)] if several else [(column,)]
+
+
+def bodies(facts: Facts, lanes: Lanes, vectors: int, counts: tuple[tuple[str, int], ...], spread: tuple[str, ...]) -> int:
+    """Into how many bodies the borders cut the loops."""
+    found = 1
+    for place, letter in enumerate(facts.letters):
+        loop, tap = f"o{letter}", f"k{letter}"
+        tile = vectors * lanes.width if loop == lanes.axis else dict(counts).get(loop, 1)
+        if tap not in spread and tile == 1:
+            continue  # rolled taps are clipped
+        low, high = facts.spec.pad[place]
+        step = facts.spec.stride[place] * tile
+        found *= 1 + sum(-(-p // step) for p in (low, high)) + bool(facts.sizes[loop] % tile)
+    overhang = lanes.axis in ("g", "oc") and facts.sizes[lanes.axis] % dict(lanes.loops)[lanes.axis]
+    return found * (2 if overhang else 1)
+
+
+def measured(
+    facts: Facts, lanes: Lanes, vectors: int, counts: tuple[tuple[str, int], ...], spread: tuple[str, ...]
+) -> Tile | None:
+    """The tile with its cycles; None where its code is too long."""
+    acc = vectors * prod(n for _, n in counts)
+    taps, deep = prod(facts.sizes[t] for t in spread), facts.sizes["c"]
+    passes = prod(facts.sizes[t] for t in facts.taps if t not in spread)
+    whole = bodies(facts, lanes, vectors, counts, spread) * acc * taps * deep
+    if whole > INSTANCES and (acc > 4 or len(spread) > 1):
+        return None
+    if not lanes.moves_w and acc + taps * deep > facts.registers - 2 and acc > 1:
+        return None  # every tap's weight is a register of equal numbers
+    x = rows_of(facts, counts, spread) * columns_of(facts, lanes, vectors, counts) * deep
+    w = taps * deep
+    loads = x * lanes.x_cost + w
+    shuffles = x if lanes.x in ("within", "second") else 0
+    issue = (acc * taps * deep + x + w + shuffles) / ISSUE
+    machine = facts.machine
+    one = max(acc * taps * deep / machine.fma_per_cycle, loads / machine.loads_per_cycle, issue, machine.fma_latency)
+    cost = passes * (one + 0.15 * loads + 1.0) + SWITCH + acc * lanes.store_cost(facts, counts)
+    return Tile(lanes, vectors, counts, spread, cost * turns(facts, lanes, vectors, counts))
+
+
+def rows_of(facts: Facts, counts: tuple[tuple[str, int], ...], spread: tuple[str, ...]) -> int:
+    """Rows of the input that a pass over a tile reads."""
+    found = 1
+    for letter in facts.letters[:-1]:
+        many, tap = dict(counts).get(f"o{letter}", 1), f"k{letter}"
+        found *= reach(facts, letter, many) if tap in spread else many
+    return found
+
+
+def columns_of(facts: Facts, lanes: Lanes, vectors: int, counts: tuple[tuple[str, int], ...]) -> int:
+    """Loads along a row; with columns in lanes every tap has its own."""
+    letter = facts.letters[-1]
+    if lanes.axis == f"o{letter}":
+        return vectors * facts.sizes[f"k{letter}"]
+    return reach(facts, letter, dict(counts).get(f"o{letter}", 1))
+
+
+def reach(facts: Facts, letter: str, many: int) -> int:
+    """Positions of the input under so many neighbouring outputs."""
+    place = facts.letters.index(letter)
+    kernel, stride = facts.sizes[f"k{letter}"], facts.spec.stride[place]
+    dilation = facts.spec.dilation[place]
+    apart = many * kernel
+    return min(apart, (many - 1) * stride + (kernel - 1) * dilation + 1)
+
+
+def turns(facts: Facts, lanes: Lanes, vectors: int, counts: tuple[tuple[str, int], ...]) -> float:
+    """How many tiles there are; one that is cut counts as a whole, or half where it is at most half full."""
+    sizes = {**facts.pixels, "g": facts.sizes["g"], "oc": facts.sizes["oc"]}
+    found = 1.0
+    for loop, size in sizes.items():
+        if loop in lanes.inner:
+            continue
+        tile = vectors if loop == lanes.axis else dict(counts).get(loop, 1)
+        whole = lanes.vectors(facts) if loop == lanes.axis else size
+        found *= sum(times * (0.5 + 0.5 * n / tile) for n, times in pieces(whole, tile))
+    return found
