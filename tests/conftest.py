@@ -6,9 +6,10 @@ long and runs only when asked for with `-m sweep`. `--update-golden` writes gold
 
 from __future__ import annotations
 
+import ctypes
 import re
 from collections.abc import Callable, Iterator
-from ctypes.util import find_library
+from functools import lru_cache
 from pathlib import Path
 
 import pytest
@@ -35,8 +36,18 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         missing = [f for mark in item.iter_markers("isa") for f in mark.args if f not in processor_flags()]
         if missing:
             item.add_marker(pytest.mark.skip(reason=f"the processor has no {' '.join(missing)}"))
-        if item.get_closest_marker("gpu") and find_library("cuda") is None:
+        if item.get_closest_marker("gpu") and not has_driver():
             item.add_marker(pytest.mark.skip(reason="there is no GPU"))
+
+
+@lru_cache(maxsize=1)
+def has_driver() -> bool:
+    """Whether NVIDIA's driver can be loaded."""
+    try:
+        ctypes.CDLL("libcuda.so.1")
+    except OSError:
+        return False
+    return True
 
 
 def processor_flags() -> frozenset[str]:

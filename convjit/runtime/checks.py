@@ -33,9 +33,7 @@ def arrange(
             raise TypeError(f"{signature} got '{name}' twice, by position and by name.")
         if name not in names:
             hint = "".join(f" {text}" for text in did_you_mean(name, names))
-            raise TypeError(
-                f"{signature} has no array '{name}'; it takes {', '.join(names) or 'none'}.{hint}"
-            )
+            raise TypeError(f"{signature} has no array '{name}'; it takes {', '.join(names) or 'none'}.{hint}")
         given[name] = array
     missing = [name for name in names if name not in given]
     if missing and not partial:
@@ -48,9 +46,7 @@ def _count(n: int, noun: str) -> str:
     return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
 
 
-def check_array(
-    view: View, array: Array, name: str, sizes: dict[str, int], axes: Axes, alignment: int = 1
-) -> None:
+def check_array(view: View, array: Array, name: str, sizes: dict[str, int], axes: Axes, alignment: int = 1) -> None:
     """Type, shape, order and alignment of one array; open sizes that are new go into `sizes`."""
     if view.dtype != array.dtype:
         raise TypeError(f"{_mismatch(view, array, name, sizes, axes)} {_cast(view, array, name)}")
@@ -65,9 +61,7 @@ def check_array(
     alignment = max(view.item_bytes, alignment)
     if view.address % alignment:
         way = "clone" if view.family == "torch" else "copy"
-        raise ValueError(
-            f"{name} starts at an address that is not a multiple of {alignment}; pass {name}.{way}()."
-        )
+        raise ValueError(f"{name} starts at an address that is not a multiple of {alignment}; pass {name}.{way}().")
     for extent, value in zip(array.shape, view.shape, strict=True):
         if isinstance(extent, str):
             sizes[extent] = value
@@ -83,10 +77,7 @@ def _shape_fits(shape: tuple[int, ...], expected: tuple[Extent, ...], sizes: Map
     if len(shape) != len(expected):
         return False
     local = dict(sizes)
-    return all(
-        n == (e if isinstance(e, int) else local.setdefault(e, n))
-        for n, e in zip(shape, expected, strict=True)
-    )
+    return all(n == (e if isinstance(e, int) else local.setdefault(e, n)) for n, e in zip(shape, expected, strict=True))
 
 
 def _cast(view: View, array: Array, name: str) -> str:
@@ -94,14 +85,15 @@ def _cast(view: View, array: Array, name: str) -> str:
         word = {"f64": "float64", "f32": "float32", "f16": "float16", "bf16": "bfloat16", "u8": "uint8"}
         return f"Convert it: {name}.to(torch.{word.get(array.dtype, array.dtype.replace('i', 'int'))})."
     kind = dtypes.get(array.dtype).numpy
-    module = "ml_dtypes" if kind.num > 255 else "np" if view.family == "numpy" else "jnp"
+    module = "ml_dtypes" if kind.num > 255 else "jnp" if view.family == "jax" else "np"
     return f"Convert it: {name}.astype({module}.{kind.name})."
 
 
 def _make_dense(view: View, name: str) -> str:
     if view.family == "torch":
         return f"Pass {name}.contiguous()."
-    return f"Pass np.ascontiguousarray({name})."
+    module = {"numpy": "np", "cupy": "cupy", "jax": "jnp"}.get(view.family)
+    return f"Pass {module}.ascontiguousarray({name})." if module else "Pass a dense copy."
 
 
 def describe(array: Array, axes: Axes, sizes: Mapping[str, int]) -> str:
@@ -131,9 +123,7 @@ def check_together(views: Mapping[str, View], bound: View | None) -> None:
     for name, device in places.items():
         if device != first[1]:
             verb = "are" if bound else "is"
-            raise ValueError(
-                f"{name} is on cuda:{device}, {first[0]} {verb} on cuda:{first[1]}; put them together."
-            )
+            raise ValueError(f"{name} is on cuda:{device}, {first[0]} {verb} on cuda:{first[1]}; put them together.")
 
 
 def derive(rules: tuple[OpenSize, ...], sizes: dict[str, int]) -> None:

@@ -115,7 +115,7 @@ def _module(d: Any, ptx: str) -> Any:
     if int(status):
         error = cuda.failure(cuda.words(d, status), "compiling PTX")
         if isinstance(error, InternalError):
-            error = InternalError(f"{error}\n{_log(d, image)}--- PTX ---\n{ptx}")
+            error = InternalError(f"{error}\n{_log(d, image)}\n--- PTX ---\n{ptx}")
         raise error
     return module
 
@@ -136,9 +136,7 @@ def _function(d: Any, module: Any, step: Step) -> Function:
     attributes = d.CUfunction_attribute
     if launch.shared_bytes > PLAIN_SHARED:
         most = attributes.CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES
-        cuda.check(
-            d.cuFuncSetAttribute(handle, most, launch.shared_bytes), f"{launch.shared_bytes} bytes shared"
-        )
+        cuda.check(d.cuFuncSetAttribute(handle, most, launch.shared_bytes), f"{launch.shared_bytes} bytes shared")
 
     def read(name: str) -> int:
         attribute = getattr(attributes, f"CU_FUNC_ATTRIBUTE_{name}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import weakref
 from collections.abc import Iterator
@@ -29,7 +30,8 @@ class Memory:
 
 
 def _free(device: int, address: int) -> None:
-    with cuda.on(device) as d, relaxed(d):
+    """Memory that cannot be given back, because the process or its context ends, is given back by that."""
+    with contextlib.suppress(Exception), cuda.on(device) as d, relaxed(d):
         d.cuMemFree(address)
 
 
@@ -54,9 +56,7 @@ def temporary(device: int, stream: int, size: int) -> Iterator[int]:
         yield 0
         return
     with cuda.on(device) as d:
-        address = cuda.check(
-            d.cuMemAllocFromPoolAsync(size, _pool(d, device), stream), f"{size} bytes of temporaries"
-        )
+        address = cuda.check(d.cuMemAllocFromPoolAsync(size, _pool(d, device), stream), f"{size} bytes of temporaries")
         try:
             yield int(address)
         finally:
@@ -74,9 +74,7 @@ def _pool(d: Any, device: int) -> Any:
             with relaxed(d):
                 pool = cuda.check(d.cuMemPoolCreate(properties), "a pool of memory")
                 attribute = d.CUmemPool_attribute.CU_MEMPOOL_ATTR_RELEASE_THRESHOLD
-                cuda.check(
-                    d.cuMemPoolSetAttribute(pool, attribute, d.cuuint64_t(_KEEP_ALL)), "setting up a pool"
-                )
+                cuda.check(d.cuMemPoolSetAttribute(pool, attribute, d.cuuint64_t(_KEEP_ALL)), "setting up a pool")
             _pools[device] = pool
         return _pools[device]
 
@@ -84,16 +82,12 @@ def _pool(d: Any, device: int) -> Any:
 def copy_in(device: int, stream: int, address: int, array: np.ndarray[Any, Any]) -> None:
     """The bytes of a contiguous array to the device; the array may be changed once this returns."""
     with cuda.on(device) as d:
-        cuda.check(
-            d.cuMemcpyHtoDAsync(address, array.ctypes.data, array.nbytes, stream), "copying to the GPU"
-        )
+        cuda.check(d.cuMemcpyHtoDAsync(address, array.ctypes.data, array.nbytes, stream), "copying to the GPU")
         cuda.check(d.cuStreamSynchronize(stream), "copying to the GPU")
 
 
 def copy_out(device: int, stream: int, address: int, array: np.ndarray[Any, Any]) -> None:
     """Bytes of the device into a contiguous array, after all that is on the stream."""
     with cuda.on(device) as d:
-        cuda.check(
-            d.cuMemcpyDtoHAsync(array.ctypes.data, address, array.nbytes, stream), "copying from the GPU"
-        )
+        cuda.check(d.cuMemcpyDtoHAsync(array.ctypes.data, address, array.nbytes, stream), "copying from the GPU")
         cuda.check(d.cuStreamSynchronize(stream), "copying from the GPU")

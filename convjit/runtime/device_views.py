@@ -29,6 +29,8 @@ def view(array: Any, name: str) -> View:
     jax = sys.modules.get("jax")
     if jax is not None and isinstance(array, jax.Array):
         return _of_jax(array, name)
+    if isinstance(array, DeviceArray):
+        return _of_interface(array, name, "cuda", array.device)
     if hasattr(array, "__cuda_array_interface__"):
         family = "numba" if type(array).__module__.startswith("numba.") else "cuda"
         return _of_interface(array, name, family)
@@ -84,7 +86,7 @@ def _of_interface(array: Any, name: str, family: str, device: int | None = None)
         family=family,
         owner=array,
         device=_device_of(address) if device is None else device,
-        stream=described.get("stream") or 0,
+        stream=_number(described.get("stream")),
     )
 
 
@@ -93,9 +95,7 @@ def _of_dlpack(array: Any, name: str, family: str) -> View:
     if kind not in dlpack.CUDA_KINDS:
         raise TypeError(_elsewhere(name, "not on a CUDA device", "with its library"))
     try:
-        capsule = array.__dlpack__(
-            stream=1
-        )  # the default stream: work on the array comes before what is started there
+        capsule = array.__dlpack__(stream=1)  # the default stream: work on the array comes before what is started there
     except (BufferError, RuntimeError) as error:
         raise ValueError(f"{name} cannot be taken through DLPack: {error}.") from None
     found = dlpack.describe(capsule)
@@ -111,6 +111,11 @@ def _of_dlpack(array: Any, name: str, family: str) -> View:
         owner=(array, capsule),
         device=device,
     )
+
+
+def _number(stream: int | None) -> int:
+    """A stream as the driver knows it: 1 is the default one, None says that nothing is under way."""
+    return 0 if stream in (None, 1) else int(stream or 0)
 
 
 def _dense(shape: tuple[int, ...], item: int) -> tuple[int, ...]:
