@@ -22,7 +22,7 @@ from convjit.runtime.device_array import DeviceArray
 from tests.gpu.cases import CASES, Case
 from tests.gpu.test_call import SMALL, arrays
 
-pytestmark = pytest.mark.gpu
+pytestmark = [pytest.mark.gpu, pytest.mark.filterwarnings("default")]
 os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # JAX would take most of the memory
 
 
