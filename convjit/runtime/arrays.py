@@ -64,9 +64,7 @@ def view(array: Any, name: str) -> View:
     """The view of an array named `name`. `TypeError` for what is no array, or not one in the CPU's memory."""
     if isinstance(array, np.ndarray):
         if isinstance(array, np.ma.MaskedArray):
-            raise TypeError(
-                f"{name} is a masked array, and its mask would be ignored; pass {name}.filled(0)."
-            )
+            raise TypeError(f"{name} is a masked array, and its mask would be ignored; pass {name}.filled(0).")
         return _of_numpy(array, "numpy", array)
     torch = sys.modules.get("torch")
     if torch is not None and isinstance(array, torch.Tensor):
@@ -105,9 +103,7 @@ def of_tensor(torch: Any, tensor: Any, name: str) -> View:
             f"{name} requires a gradient, and convjit computes none: pass {name}.detach(), or call under torch.no_grad()."
         )
     if tensor.is_conj() or tensor.is_neg():
-        raise ValueError(
-            f"{name} is a lazily conjugated or negated tensor; pass {name}.resolve_conj().resolve_neg()."
-        )
+        raise ValueError(f"{name} is a lazily conjugated or negated tensor; pass {name}.resolve_conj().resolve_neg().")
     item = tensor.element_size()
     return View(
         address=tensor.data_ptr(),

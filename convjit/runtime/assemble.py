@@ -171,9 +171,7 @@ def _our_options() -> Iterator[None]:
                 llvm.set_option("convjit", default)
 
 
-_INLINE_ASM = re.compile(
-    r'^\s*module asm\b|\basm\s+(?:sideeffect|alignstack|inteldialect|unwind|")', re.MULTILINE
-)
+_INLINE_ASM = re.compile(r'^\s*module asm\b|\basm\s+(?:sideeffect|alignstack|inteldialect|unwind|")', re.MULTILINE)
 _SUBTARGET = re.compile(r'"target-(?:cpu|features)"')
 _MACHINE_INTRINSIC = re.compile(r"@llvm\.((?:x86|nvvm|aarch64|arm|amdgcn|ppc|wasm|riscv)\.[\w.]+)")
 _NEEDS: tuple[tuple[str, tuple[frozenset[str], ...]], ...] = tuple(

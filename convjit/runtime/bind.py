@@ -19,9 +19,7 @@ def bind(call: ArrayCall, given: Mapping[str, Any]) -> Plan:
     steps = _early_steps(plan, regions, sizes)
     made = {name for step in steps for name in step.writes}
     like = plan.like or next((v._replace(owner=None) for v in views.values()), None)
-    memory = {
-        a.name: call.memory(bytes_of(a, sizes), like) for a in plan.program.temporaries if a.name in made
-    }
+    memory = {a.name: call.memory(bytes_of(a, sizes), like) for a in plan.program.temporaries if a.name in made}
     early = replace(plan, steps=steps, bound={**plan.bound, **regions, **memory}, sizes=sizes, like=like)
     if steps:
         call.with_plan(early).run(views, sizes)
@@ -40,9 +38,7 @@ def _early_steps(plan: Plan, bound: Mapping[str, Region], sizes: Mapping[str, in
         late_writes = {n for step in plan.steps if step not in steps for n in step.writes}
         ready = (set(bound) | temporaries) - late_writes
         open_sizes = {s.name for s in plan.program.sizes} - set(sizes)
-        kept = tuple(
-            s for s in steps if set(s.arrays) <= ready and not open_sizes.intersection(_sizes(s, plan))
-        )
+        kept = tuple(s for s in steps if set(s.arrays) <= ready and not open_sizes.intersection(_sizes(s, plan)))
         if kept == steps:
             return steps
         steps = kept
@@ -51,7 +47,5 @@ def _early_steps(plan: Plan, bound: Mapping[str, Region], sizes: Mapping[str, in
 def _sizes(step: Step, plan: Plan) -> set[str]:
     """Open sizes that a step needs: its own, those of its grid, and those of the temporaries that it touches."""
     grid = {axis.extent for axis in step.threads if isinstance(axis.extent, str)}
-    shapes = {
-        n for a in plan.program.temporaries if a.name in step.arrays for n in a.shape if isinstance(n, str)
-    }
+    shapes = {n for a in plan.program.temporaries if a.name in step.arrays for n in a.shape if isinstance(n, str)}
     return set(step.sizes) | grid | shapes

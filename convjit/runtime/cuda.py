@@ -84,9 +84,7 @@ def failure(status: str, doing: str) -> Exception:
     if status.startswith(("CUDA_ERROR_NOT_INITIALIZED", "CUDA_ERROR_DEINITIALIZED")):
         hint = "Use the start method 'spawn' where several processes use a GPU."
         return Unavailable.of("A forked process cannot use its parent's GPU.", note=status, hint=hint)
-    return InternalError(
-        f"the GPU's driver fails at {doing} (or at earlier work that shows only now): {status}"
-    )
+    return InternalError(f"the GPU's driver fails at {doing} (or at earlier work that shows only now): {status}")
 
 
 @lru_cache(maxsize=1)
@@ -174,9 +172,7 @@ def order(number: int, first: int, then: int) -> None:
 def seconds(number: int, stream: int, work: Any, repeat: int = 1) -> float:
     """Seconds that the GPU takes for one of `repeat` calls of `work`, which starts something on that stream."""
     with on(number) as d:
-        begin, end = (
-            check(d.cuEventCreate(d.CUevent_flags.CU_EVENT_DEFAULT), "making an event") for _ in range(2)
-        )
+        begin, end = (check(d.cuEventCreate(d.CUevent_flags.CU_EVENT_DEFAULT), "making an event") for _ in range(2))
         try:
             check(d.cuEventRecord(begin, stream), "recording an event")
             for _ in range(repeat):

@@ -77,9 +77,7 @@ class CudaCall(ArrayCall):
                         functions[step.symbol].start(d, blocks, stream, words(step, addresses, sizes))
             for other in others:
                 cuda.order(device, stream, other)
-            if any(
-                view.family == "jax" for view in views.values()
-            ):  # it may reuse their memory once we return
+            if any(view.family == "jax" for view in views.values()):  # it may reuse their memory once we return
                 cuda.synchronize(device, stream)
 
     def _temporaries(self, sizes: Mapping[str, int]) -> tuple[dict[str, int], int]:

@@ -63,9 +63,7 @@ def describe(capsule: Any) -> Described:
     strides = tuple(tensor.strides[i] for i in range(tensor.rank)) if tensor.strides else _dense(shape)
     kind = _KINDS.get(tensor.kind, f"{tensor.kind}.")
     address = (tensor.data or 0) + tensor.offset
-    return Described(
-        address, f"{kind}{tensor.bits}", tensor.bits, shape, strides, tensor.device_kind, tensor.device
-    )
+    return Described(address, f"{kind}{tensor.bits}", tensor.bits, shape, strides, tensor.device_kind, tensor.device)
 
 
 def _dense(shape: tuple[int, ...]) -> tuple[int, ...]:

@@ -36,9 +36,7 @@ def check_bytes(program: Program, sizes: Mapping[str, int]) -> None:
     for array in (*program.inputs, program.output, *program.temporaries):
         if known(array, sizes) and (size := bytes_of(array, sizes)) > MOST:
             text = f"'{array.name}' has {size} bytes."
-            raise Unavailable.of(
-                text, note=f"A GPU kernel addresses {MOST} of an array.", hint="Split the batch."
-            )
+            raise Unavailable.of(text, note=f"A GPU kernel addresses {MOST} of an array.", hint="Split the batch.")
 
 
 def known(array: Array, sizes: Mapping[str, int]) -> bool:

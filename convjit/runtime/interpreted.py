@@ -45,9 +45,7 @@ class InterpretedCall(HostCall):
 
     def _step(self, step: Step, given: Mapping[str, np.ndarray[Any, Any]], sizes: Mapping[str, int]) -> None:
         kernel = self.kernels[step.symbol]
-        ranges = {
-            axis.name: (0, n if isinstance(n := axis.extent, int) else sizes[n]) for axis in step.threads
-        }
+        ranges = {axis.name: (0, n if isinstance(n := axis.extent, int) else sizes[n]) for axis in step.threads}
         named = dict(zip(kernel.sizes, (sizes[name] for name in step.sizes), strict=True))
         interpret(kernel, self.machine, given, named, ranges)
 

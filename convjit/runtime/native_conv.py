@@ -81,9 +81,7 @@ class NativeBound(_Native, BoundConv):
 def check_threads(count: int) -> int:
     """The count, where it is one. `ConvError` where not."""
     if not isinstance(count, int) or isinstance(count, bool) or not 1 <= count <= MAX_THREADS:
-        raise ConvError.of(
-            f"The number of threads is {count!r}; it must be a whole number from 1 to {MAX_THREADS}."
-        )
+        raise ConvError.of(f"The number of threads is {count!r}; it must be a whole number from 1 to {MAX_THREADS}.")
     return count
 
 

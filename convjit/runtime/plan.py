@@ -92,18 +92,14 @@ class Record:
         self._objects += [sys.intern(a.name) for a in plan.params] + [sys.intern(OUT)]
         self._arrays = (
             (ParamRecord * len(params))(*params),
-            (ctypes.c_void_p * len(slots))(
-                *(plan.bound[n].begin if n in plan.bound else None for n in slots)
-            ),
+            (ctypes.c_void_p * len(slots))(*(plan.bound[n].begin if n in plan.bound else None for n in slots)),
             _table(SizeRecord, [_size(s, program.sizes) for s in program.sizes]),
             _table(Word, [plan.sizes.get(s.name, -1) for s in program.sizes]),
             _table(TempRecord, [_temp(a, slots, program.sizes) for a in plan.temporaries]),
             _table(StepRecord, [_step(s, plan) for s in plan.steps]),
             _table(FixedRecord, [FixedRecord(r.begin, r.end) for r in plan.bound.values()]),
         )
-        self.call = self._fill(
-            plan, threads, fast and all(a.dtype in FORMATS for a in (*plan.params, output))
-        )
+        self.call = self._fill(plan, threads, fast and all(a.dtype in FORMATS for a in (*plan.params, output)))
         weakref.finalize(self, _free_scratch, self.call).atexit = False
 
     @property

@@ -59,9 +59,7 @@ def assemble_ptx(ptx: str, architecture: str) -> Cubin:
             nvjitlink.complete(handle)
         except nvjitlink.nvJitLinkError as error:
             message = _log(nvjitlink.get_error_log_size, nvjitlink.get_error_log, handle) or str(error)
-            raise InternalError(
-                f"PTX does not assemble for {architecture}: {message}\n--- PTX ---\n{ptx}"
-            ) from None
+            raise InternalError(f"PTX does not assemble for {architecture}: {message}\n--- PTX ---\n{ptx}") from None
         log = _log(nvjitlink.get_info_log_size, nvjitlink.get_info_log, handle)
         image = bytearray(nvjitlink.get_linked_cubin_size(handle))
         nvjitlink.get_linked_cubin(handle, image)

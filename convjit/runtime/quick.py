@@ -81,11 +81,7 @@ class Quick:
         if type(array) is np.ndarray:
             if carrier is None:
                 return array
-            return (
-                array.view(carrier)
-                if array.dtype == dtypes.get(dtype).numpy and array.flags.c_contiguous
-                else None
-            )
+            return array.view(carrier) if array.dtype == dtypes.get(dtype).numpy and array.flags.c_contiguous else None
         if torch is None or type(array) is not torch.Tensor or array.dtype != torch_type(torch, dtype):
             return None
         try:

@@ -52,9 +52,7 @@ class PythonCall(HostCall):
 
 @lru_cache(maxsize=1)
 def _executor() -> Callable[..., int]:
-    return ctypes.PYFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)(
-        native().execute
-    )
+    return ctypes.PYFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)(native().execute)
 
 
 def execute(record: Record, plan: Plan, addresses: Mapping[str, int], sizes: Mapping[str, int]) -> None:
@@ -62,9 +60,7 @@ def execute(record: Record, plan: Plan, addresses: Mapping[str, int], sizes: Map
     known = {name: region.begin for name, region in plan.bound.items()} | dict(addresses)
     slots = slot_names(plan.program)
     table = (ctypes.c_void_p * len(slots))(*(known.get(name) for name in slots))
-    values = (ctypes.c_int64 * max(1, len(plan.program.sizes)))(
-        *(sizes.get(s.name, -1) for s in plan.program.sizes)
-    )
+    values = (ctypes.c_int64 * max(1, len(plan.program.sizes)))(*(sizes.get(s.name, -1) for s in plan.program.sizes))
     if _executor()(record.address, table, values) != 0:
         raise MemoryError(f"There is no memory for the temporaries of '{plan.program.name}'.")
 

@@ -68,9 +68,7 @@ _slots = (_Slot * 4)(
     _Slot(_TP_DOC, ctypes.cast(ctypes.c_char_p(b"An object that machine code calls."), ctypes.c_void_p)),
     _Slot(),
 )
-_spec = _Spec(
-    b"convjit.runtime.vectorcall.MachineCallable", HEAD + 16, 0, _BASETYPE | _HAVE_VECTORCALL, _slots
-)
+_spec = _Spec(b"convjit.runtime.vectorcall.MachineCallable", HEAD + 16, 0, _BASETYPE | _HAVE_VECTORCALL, _slots)
 
 
 def _make_type() -> Any:
@@ -100,9 +98,7 @@ def called_directly(cls: type[T]) -> type[T]:
     """
     if sys.version_info >= (3, 12):
         return cls
-    slots = (_Slot * 2)(
-        _Slot(_TP_CALL, ctypes.cast(ctypes.pythonapi.PyVectorcall_Call, ctypes.c_void_p)), _Slot()
-    )
+    slots = (_Slot * 2)(_Slot(_TP_CALL, ctypes.cast(ctypes.pythonapi.PyVectorcall_Call, ctypes.c_void_p)), _Slot())
     name = f"{cls.__module__}.{cls.__qualname__}".encode()
     spec = _Spec(name, 0, 0, _BASETYPE | _HAVE_VECTORCALL, slots)
     make = ctypes.pythonapi.PyType_FromSpecWithBases
