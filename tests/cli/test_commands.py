@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from pathlib import Path
 
 import pytest
@@ -219,3 +220,23 @@ def test_a_folder_is_no_program(convjit: CommandLine) -> None:
     outcome = convjit("run", convjit.folder)
     assert outcome.status == 2
     assert outcome.err == f"error: '{convjit.folder}' cannot be read: Is a directory.\n"
+
+
+def test_damaged_programs_are_refused_or_printed(convjit: CommandLine) -> None:
+    """Whatever is in a file, the status is one of those that are promised."""
+    stream = random.Random(0)
+    good = [path.read_bytes() for path in sorted((Path(__file__).parents[2] / "examples").glob("*.conv"))]
+    path = convjit.folder / "a.conv"
+    seen = set()
+    for _ in range(150):
+        content = bytearray(stream.choice(good))
+        for _ in range(stream.randrange(6)):
+            at = stream.randrange(len(content))
+            content[at : at + stream.randrange(3)] = stream.randbytes(stream.randrange(3))
+        path.write_bytes(content)
+        outcome = convjit("dump", path, "--stage", stream.choice(["ast", "spec"]))
+        seen.add(outcome.status)
+        assert outcome.status in (0, 2), outcome.err
+        assert bool(outcome.out) == (outcome.status == 0)
+        assert bool(outcome.err) == (outcome.status != 0)
+    assert seen == {0, 2}
