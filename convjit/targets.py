@@ -40,15 +40,11 @@ def _gpu() -> Machine:
     gpus = [m for m in machines.MACHINES.values() if m.kind == "cuda"]
     fitting = [m for m in gpus if runs(gpu.sm, m)]
     if not fitting:
-        note = (
-            f"'{gpu.name}' is sm_{gpu.sm}; the oldest that code is made for is sm_{min(m.sm for m in gpus)}."
-        )
+        note = f"'{gpu.name}' is sm_{gpu.sm}; the oldest that code is made for is sm_{min(m.sm for m in gpus)}."
         raise Unavailable.of("The GPU here is too old.", note=note)
     best = max(fitting, key=lambda m: m.sm)
     if gpu.sm > max(m.sm for m in gpus):
-        text = (
-            f"'{gpu.name}' is sm_{gpu.sm}, newer than any GPU known here: it gets code for {best.llvm_cpu}."
-        )
+        text = f"'{gpu.name}' is sm_{gpu.sm}, newer than any GPU known here: it gets code for {best.llvm_cpu}."
         warnings.warn(text, stacklevel=2)
     return best
 
@@ -81,9 +77,7 @@ def _on_gpu(c: Compilation, threads: int | None) -> CompiledConv:
     geometry.check_bytes(c.program, {})
     for step in c.program.steps:
         geometry.check_blocks(step)
-    name = cache.key(
-        __version__, VERSIONS, PASSES["cuda"], c.machine, tuple(str(k) for k in c.kernels), c.program
-    )
+    name = cache.key(__version__, VERSIONS, PASSES["cuda"], c.machine, tuple(str(k) for k in c.kernels), c.program)
 
     def make() -> bytes:
         text = c.llvm
