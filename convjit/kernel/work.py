@@ -5,12 +5,14 @@ from __future__ import annotations
 from convjit.errors import InternalError
 from convjit.kernel.copies import asynchronous
 from convjit.kernel.expressions import expr, operand
-from convjit.kernel.ir import vector
+from convjit.kernel.ir import Operand, vector
 from convjit.kernel.select import find_row
 from convjit.kernel.state import State
+from convjit.kernel.types import FLOATS
 from convjit.kernel.variables import Where, where
+from convjit.machine import Row
 from convjit.nest.guards import skips
-from convjit.nest.ir import MulAdd, Store
+from convjit.nest.ir import Expr, Load, MulAdd, Store
 from convjit.nest.visit import typed
 
 
@@ -57,14 +59,37 @@ def multiply(l: State, stmt: MulAdd, w: Where) -> None:
     key = l.key(stmt.target)
     target = l.buffers[stmt.target.buffer]
     shape = l.shapes.setdefault(target.name, vector(target.dtype, v.lanes))
-    a, b = (operand(l, e, w) for e in (stmt.a, stmt.b))
-    roles = (("n", v.lanes), *((("k", v.dot[1]),) if v.dot else ()))
     types = (*(typed(e, l.dtype_of) for e in (stmt.a, stmt.b)), target.dtype)
+    row = _row(l, stmt, types)
+    spoiled = w.mask is not None and target.dtype in FLOATS and guarded(stmt.a) != guarded(stmt.b)
+    factors = [
+        inside(l, e, type, w) if spoiled and not l.machine.masks else operand(l, e, w)
+        for e, type in zip((stmt.a, stmt.b), types, strict=False)
+    ]
+    old = l.registers[key]
+    first = old == 0 and not isinstance(old, str) and row.name == "fma"
+    new = l.b.op("mul", shape, *factors) if first else l.b.op(row.name, shape, *factors, old)
+    if spoiled and l.machine.masks and w.mask is not None:
+        new = l.b.op("select", shape, l.memory.mask(w.mask), new, old)
+    l.registers[key] = new
+
+
+def _row(l: State, stmt: MulAdd, types: tuple[str, ...]) -> Row:
+    roles = (("n", l.v.lanes), *((("k", l.v.dot[1]),) if l.v.dot else ()))
     row = find_row(l.machine, types, roles)  # type: ignore[arg-type]
     if row is None:
         raise InternalError(f"{l.machine.name} has no instruction for {types} with {roles}: {stmt}")
-    old = l.registers[key]
-    if old == 0 and not isinstance(old, str) and row.name == "fma":
-        l.registers[key] = l.b.op("mul", shape, a, b)
-    else:
-        l.registers[key] = l.b.op(row.name, shape, a, b, old)
+    return row
+
+
+def guarded(e: Expr) -> bool:
+    """Whether it reads as 0 in lanes outside."""
+    return isinstance(e, Load) and bool(e.inside)
+
+
+def inside(l: State, e: Expr, dtype: str, w: Where) -> Operand:
+    """A factor, 0 in lanes outside: the other is 0 there, but infinity times 0 is not."""
+    value = operand(l, e, w)
+    if guarded(e) or w.mask is None:
+        return value
+    return l.b.once("select", vector(dtype, l.v.lanes), l.memory.mask(w.mask), value, 0)
