@@ -11,6 +11,7 @@ import sys
 import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -204,10 +205,11 @@ def outcomes(seed: int, count: int, machine: Machine) -> Iterator[tuple[Case, st
 def main(seed: int, count: int, target: str = "cpu:avx2") -> int:
     """Print the tally, and every wrong case."""
     tally: Counter[str] = Counter()
-    for case, outcome in outcomes(seed, count, get(target)):
-        tally["WRONG" if outcome.startswith("WRONG") else outcome] += 1
-        if outcome.startswith("WRONG"):
-            print(f"{case!r}\n  {outcome}\n", flush=True)
+    with suppress(KeyboardInterrupt):
+        for case, outcome in outcomes(seed, count, get(target)):
+            tally["WRONG" if outcome.startswith("WRONG") else outcome] += 1
+            if outcome.startswith("WRONG"):
+                print(f"{case!r}\n  {outcome}\n", flush=True)
     for outcome, n in tally.most_common():
         print(f"{n:6d} {outcome}")
     return int(tally["WRONG"] > 0)

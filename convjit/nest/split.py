@@ -100,7 +100,9 @@ def one_loop(
         cut = [d for d in range(len(chain)) if any(overshoots(extents[d], p.step) for p in chain[d:])]
         guards = tuple(Guard(inside[d] + var(name), extents[d]) for d in cut) if token.step == 1 else ()
         return Plan(name, token.axis, low, tuple(high), token.step, kind, here, token), guards
-    cut = [d for d in range(len(chain)) if overshoots(extents[d], chain[-1].step)]
+    tile = chain[-1].step if chain else 1  # steps that it does not divide let it start off the grid
+    uneven = [overshoots(extents[d], tile) or any(p.step % tile for p in chain[d:]) for d in range(len(chain))]
+    cut = [d for d, crosses in enumerate(uneven) if crosses]
     if kind in (*LANES, "vec"):
         guards = tuple(Guard(inside[d] + var(name), extents[d]) for d in cut)
         return Plan(name, token.axis, low, tuple(high), token.step, kind, here, token), guards

@@ -45,7 +45,8 @@ def three(loop: Loop, formulas: Mapping[str, OpenSize], ranges: dict[str, Range]
     size = open_end(loop)
     inner = [l for _, loops in walk(loop.body) for l in loops if any(loop.name in h.affine.names() for h in l.high)]
     inner = list(dict.fromkeys(inner))
-    if size is None or not inner or any(l.kind not in ("unroll", "serial") for l in inner):
+    walked = all(l.kind in ("unroll", "serial") for l in inner) and min((l.step for l in inner), default=0) == 1
+    if size is None or not walked:  # lanes inside the tile cannot be walked one by one
         return (loop,)
     step, tiles = loop.step, {l.name for l in inner}
     guards = [g for g in all_guards(loop.body) if g.affine.coefficient(loop.name)]
