@@ -12,6 +12,7 @@ from convjit.runtime.arrays import View
 from convjit.runtime.checks import Axes
 from convjit.runtime.cuda_code import Code
 from convjit.runtime.cuda_memory import Memory, temporary
+from convjit.runtime.cuda_quick import QuickCuda
 from convjit.runtime.plan import Plan, Region
 
 _APART = 256
@@ -28,6 +29,12 @@ class CudaCall(ArrayCall):
     def __init__(self, plan: Plan, axes: Axes, code: Code) -> None:
         super().__init__(plan, axes)
         self.code = code
+        self.quick = QuickCuda(plan, code)
+
+    def __call__(self, *args: Any, **named: Any) -> Any:
+        """One call, by the short way where it leads there."""
+        result = self.quick(args, named)
+        return super().__call__(*args, **named) if result is NotImplemented else result
 
     def view(self, array: Any, name: str) -> View:
         """An array on a GPU."""
