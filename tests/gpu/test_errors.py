@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from types import ModuleType, SimpleNamespace
 from typing import Any, ClassVar
 
 import numpy as np
 import pytest
 
-from convjit.errors import Unavailable
+from convjit import machine
+from convjit.errors import InternalError, Unavailable
 from convjit.runtime import geometry
 from convjit.runtime.compiled import CompiledConv
+from convjit.runtime.cuda_code import Code
 from tests.gpu.cases import Case, conv
 from tests.gpu.fake import Driver, OnDevice
 from tests.gpu.test_call import BY_NAME, SMALL, arrays, compiled, on_device
@@ -153,6 +156,15 @@ def test_too_many_blocks(driver: Driver) -> None:
         "error: 'open_batch' would need 450000000 blocks of 20 threads.\n"
         "  note: A GPU kernel has 2147483647 threads at most.\n  hint: Split the batch."
     )
+
+
+def test_a_step_without_a_launch_is_our_mistake(driver: Driver) -> None:
+    kernel = compiled(driver, SMALL)
+    step = replace(kernel._python.plan.steps[0], launch=None)
+    with pytest.raises(InternalError, match=r"^'small\.pack' has no launch$"):
+        geometry.blocks(step, {})
+    with pytest.raises(InternalError, match=r"^'small\.pack' has no launch$"):
+        Code(kernel.dump("ptx"), machine.get("cuda:sm_90a"), (step,)).on(0)
 
 
 def test_a_tensor_on_the_processor(driver: Driver, small: Any) -> None:

@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 
-from convjit import targets
+from convjit import api, targets
+from convjit.emit.words import entry_name
 from convjit.errors import ConvError, InternalError, Unavailable
 from convjit.pipeline import stage_texts
 from convjit.runtime import sass
+from convjit.runtime.ptxas import assemble_ptx
 from tests.gpu.fake import Driver
 from tests.gpu.test_call import SMALL, compiled
 
@@ -74,3 +76,11 @@ def test_ptx_is_made_once(driver: Driver, monkeypatch: pytest.MonkeyPatch, tmp_p
     assert texts[0] == texts[1] and ".version 8.0" in texts[0]
     with pytest.raises(AssertionError, match="made again"):
         compiled(driver, SMALL, "cuda:sm_80")
+
+
+@pytest.mark.parametrize("name", ["WARP_SZ", "_", "add", "shared", "smem", "tid", "entry"])
+def test_a_convolution_may_be_called_what_ptx_keeps_for_itself(name: str) -> None:
+    text = SMALL.text.replace("conv small", f"conv {name}")
+    ((spec, syntax),) = api.read(text).values()
+    usages = assemble_ptx(stage_texts(api.compilation(spec, syntax, "cuda:sm_80"))["ptx"](), "sm_80").kernels
+    assert {usage.name for usage in usages} == {entry_name(name), entry_name(f"{name}.pack")}
