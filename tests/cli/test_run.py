@@ -11,7 +11,6 @@ import pytest
 from convjit.cli import check, run, runner
 from convjit.cli.stored import Array
 from convjit.dsl.parse import parse
-from convjit.errors import Unavailable
 from convjit.spec.from_ast import lower
 from convjit.spec.reference import reference
 from tests.cli.helpers import OPEN, SMALL, CommandLine
@@ -296,20 +295,3 @@ def test_the_interpreter_runs_too(convjit: CommandLine) -> None:
     assert outcome.status == 0
     assert outcome.out.startswith("small: output_stationary (auto) on interpret, the kernel for cpu:scalar\n")
     assert ": right\n" in outcome.out
-
-
-def test_without_a_gpu_it_is_not_to_be_had(convjit: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
-    def absent() -> tuple[()]:
-        raise Unavailable.of("There is no GPU to be had here.")
-
-    monkeypatch.setattr(runner.cuda, "devices", absent)
-    outcome = convjit("run", convjit.file(SMALL), "--target", "cuda:sm_80")
-    assert (outcome.status, outcome.err) == (3, "error: There is no GPU to be had here.\n")
-
-
-@pytest.mark.gpu
-def test_on_the_gpu_that_is_here(convjit: CommandLine) -> None:
-    outcome = convjit("run", convjit.file(SMALL), "--target", "cuda", "--out", "y.npy")
-    assert outcome.status == 0, outcome.err
-    assert "on cuda:sm_" in outcome.out and ": right\n" in outcome.out
-    assert np.load("y.npy").shape == (1, 5, 6, 4)
