@@ -54,7 +54,7 @@ def test_what_is_not_implemented_says_so(convjit: CommandLine, command: str) -> 
 
 def test_targets_lists_every_machine_once(convjit: CommandLine) -> None:
     outcome = convjit("targets")
-    first, head, *rows = outcome.out.splitlines()
+    first, _, head, *rows = outcome.out.splitlines()
     assert outcome.status == 0
     assert "target cpu is cpu:" in first
     assert head.split()[0] == "target"

@@ -54,3 +54,11 @@ def test_on_the_gpu_that_is_here(convjit: CommandLine) -> None:
     assert outcome.status == 0, outcome.err
     assert "on cuda:sm_" in outcome.out and ": right\n" in outcome.out
     assert np.load("y.npy").shape == (1, 5, 6, 4)
+
+
+def test_targets_say_what_the_gpu_runs(convjit: CommandLine, driver: fake.Driver) -> None:
+    driver.sms = (80,)
+    lines = convjit("targets").out.splitlines()
+    assert lines[1].endswith(": target cuda is cuda:sm_80 here")
+    here = {line.split()[0]: "  yes  " in line for line in lines[3:]}
+    assert (here["cuda:sm_75"], here["cuda:sm_80"], here["cuda:sm_90a"]) == (True, True, False)
