@@ -1,0 +1,51 @@
+"""What was measured: a row for each candidate, a result for each layer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bench.layers import Layer
+
+OURS = "convjit"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One candidate on one layer: seconds of a call (the median over the rounds of each burst's median; the least of all),
+    in how many rounds it was undisturbed, which part of the samples was disturbed, the error; or the problem."""
+
+    library: str
+    name: str
+    blocked: bool = False
+    limited: bool = True
+    seconds: float = 0.0
+    least: float = 0.0
+    rounds: int = 0
+    disturbed: float = 0.0
+    nrmse: float = 0.0
+    problem: str = ""
+
+
+@dataclass(frozen=True)
+class Result:
+    """All candidates on one layer. `peak` is the highest of the `peaks` (operations per second) measured in its rounds: a
+    disturbance only makes them lower."""
+
+    layer: Layer
+    threads: int
+    operations: int
+    bytes: int
+    rows: tuple[Row, ...]
+    peaks: tuple[float, ...] = ()
+
+    @property
+    def peak(self) -> float:
+        return max(self.peaks, default=0.0)
+
+    def row(self, name: str) -> Row | None:
+        """The candidate of that name, if it has a time."""
+        return next((row for row in self.rows if row.name == name and not row.problem), None)
+
+    @property
+    def ours(self) -> Row | None:
+        return self.row(OURS)

@@ -1,0 +1,141 @@
+"""A convolution in ONNX Runtime: on NCHW arrays, and in the order that its own kernels like best."""
+
+from __future__ import annotations
+
+import tempfile
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from convjit.bench.candidate import Array, Arrays, Builder, Candidate, channels_first, library, output_shape
+from convjit.errors import Unavailable
+from convjit.runtime.detect import host
+from convjit.spec.conv import ConvSpec
+
+BLOCKED = "com.microsoft.nchwc"
+"""The domain of the operators on blocks of channels, [N, C/b, H, W, b]."""
+
+
+def versions() -> str:
+    """ONNX Runtime's version."""
+    return str(library("onnxruntime").__version__)
+
+
+def builders(spec: ConvSpec, given: Arrays, threads: int) -> dict[str, Builder]:
+    """With all optimisations it reorders to blocks and back; without those of the order it does not; `blocked` is what it
+    runs between two reorderings."""
+    runtime, onnx = library("onnxruntime"), library("onnx")
+    arrays = channels_first(spec, given)
+    levels, model = runtime.GraphOptimizationLevel, _model(onnx, spec, arrays)
+    made: dict[str, Builder] = {
+        "onnxruntime": partial(_plain, runtime, spec, model, arrays[0], threads, levels.ORT_ENABLE_ALL),
+        "onnxruntime unblocked": partial(_plain, runtime, spec, model, arrays[0], threads, levels.ORT_ENABLE_EXTENDED),
+    }
+    if len(spec.spatial) == 2 and not spec.then:
+        made["onnxruntime blocked"] = partial(_blocked, runtime, onnx, spec, model, arrays[0], threads)
+    return made
+
+
+def _model(onnx: Any, spec: ConvSpec, arrays: tuple[Array, Array, Array | None]) -> bytes:
+    x, w, bias = arrays
+    attributes = {
+        "strides": spec.stride, "dilations": spec.dilation, "group": spec.groups,
+        "pads": [p[0] for p in spec.pad] + [p[1] for p in spec.pad],
+    }  # fmt: skip
+    constants = {"w": w, "b": bias} if bias is not None else {"w": w}
+    nodes = [onnx.helper.make_node("Conv", ["x", *constants], ["y"], **attributes)]
+    nodes += [onnx.helper.make_node("Relu", ["y"], ["z"])] if spec.then else []
+    values = _values(onnx, ("x", x.shape), ("z" if spec.then else "y", output_shape(spec)))
+    held = [onnx.numpy_helper.from_array(a, name) for name, a in constants.items()]
+    graph = onnx.helper.make_graph(nodes, "conv", values[:1], values[1:], held)
+    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=8)
+    return bytes(model.SerializeToString())
+
+
+def _values(onnx: Any, *described: tuple[str, tuple[int, ...]]) -> list[Any]:
+    kind = onnx.TensorProto.FLOAT
+    return [onnx.helper.make_tensor_value_info(name, kind, shape) for name, shape in described]
+
+
+def _session(runtime: Any, model: bytes, threads: int, level: Any, save: str = "") -> Any:
+    options = runtime.SessionOptions()
+    options.intra_op_num_threads, options.graph_optimization_level = threads, level
+    options.log_severity_level = 3  # it warns of every optimised model that it saves
+    if save:
+        options.optimized_model_filepath = save
+    return runtime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+
+
+def _plain(runtime: Any, spec: ConvSpec, model: bytes, x: Array, threads: int, level: Any) -> Candidate:
+    call, out = _bound(_session(runtime, model, threads, level), x, output_shape(spec))
+    return Candidate(call, lambda: _after(call, out), lambda: out.fill(np.nan))
+
+
+def _bound(session: Any, x: Array, shape: tuple[int, ...]) -> tuple[Any, Array]:
+    """A call on fixed memory: nothing is allocated or copied in it."""
+    out = np.empty(shape, np.float32)
+    binding = session.io_binding()
+    binding.bind_cpu_input(session.get_inputs()[0].name, x)
+    name = session.get_outputs()[0].name
+    binding.bind_output(name, "cpu", 0, np.float32, shape, out.ctypes.data)
+    return partial(_run, session, binding, x), out
+
+
+def _run(session: Any, binding: Any, _x: Array) -> None:
+    session.run_with_iobinding(binding)
+
+
+def _after(call: Any, out: Array) -> Array:
+    call()
+    return out
+
+
+def _blocked(runtime: Any, onnx: Any, spec: ConvSpec, model: bytes, x: Array, threads: int) -> Candidate:
+    """The optimised graph without what reorders at its ends; the input is reordered beforehand."""
+    levels = runtime.GraphOptimizationLevel
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "optimised.onnx"
+        _session(runtime, model, threads, levels.ORT_ENABLE_ALL, str(path))
+        graph = onnx.load(str(path))
+    nodes = {node.op_type: node for node in graph.graph.node if node.domain == BLOCKED}
+    if "Conv" not in nodes:
+        raise Unavailable.of("ONNX Runtime does not take this convolution to blocks of channels.")
+    convolution, held = nodes["Conv"], list(graph.graph.initializer)
+    block = _block()
+    oc = -(-int(spec.out_channels) // block) * block
+    n, _, *space = output_shape(spec)
+    if "ReorderInput" in nodes:
+        x = _to_blocks(x, block)
+    shape = (n, oc, *space)
+    values = _values(onnx, (convolution.input[0], x.shape), (convolution.output[0], shape))
+    inner = onnx.helper.make_graph([convolution], "conv", values[:1], values[1:], held)
+    bare = onnx.helper.make_model(inner, opset_imports=graph.opset_import, ir_version=graph.ir_version)
+    session = _session(runtime, bare.SerializeToString(), threads, levels.ORT_DISABLE_ALL)
+    call, out = _bound(session, x, shape)
+    channels = int(spec.out_channels)
+
+    def result() -> Array:
+        return _from_blocks(_after(call, out), block)[:, :channels]
+
+    return Candidate(call, result, lambda: out.fill(np.nan), blocked=True)
+
+
+def _block() -> int:
+    """Channels of a block: 16 with AVX-512, 8 otherwise. The runtime's own choice, from the processor that it sees."""
+    return 16 if host().runs(["avx512f"]) else 8
+
+
+def _to_blocks(x: Array, block: int) -> Array:
+    """NCHW to [N, C/b, H, W, b], under NCHW's shape."""
+    n, c, h, w = x.shape
+    parts = x.reshape(n, c // block, block, h, w).transpose(0, 1, 3, 4, 2)
+    return np.ascontiguousarray(parts).reshape(x.shape)
+
+
+def _from_blocks(y: Array, block: int) -> Array:
+    """And back."""
+    n, c, h, w = y.shape
+    parts = y.reshape(n, c // block, h, w, block).transpose(0, 1, 4, 2, 3)
+    return np.ascontiguousarray(parts).reshape(y.shape)

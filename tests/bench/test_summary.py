@@ -1,0 +1,128 @@
+"""From times to ratios, means and tables; made-up times."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from bench import summary, tables
+from bench.layers import Layer, load
+from bench.plot import draw
+from bench.result import Result, Row
+
+LAYER = Layer("made_up", 1, 64, 64, (56, 56), (3, 3), 1, 1, (1, 1))
+
+
+def result(layer: Layer = LAYER, threads: int = 1, **times: float) -> Result:
+    """One with these times in microseconds; `torch_blocked=3` is PyTorch's candidate in its own order."""
+    rows = tuple(
+        Row(name.split("_")[0], name.replace("_", " "), "blocked" in name, True, us * 1e-6, us * 1e-6, 3)
+        for name, us in times.items()
+    )
+    operations = layer.spec().operations or 0
+    return Result(layer, threads, operations, 10**6, rows, (operations / 8e-6, operations / 9e-6))
+
+
+R = result(convjit=10, convjit_nchw=12.5, torch=20, torch_packed=15, torch_blocked=5, openvino=18)
+
+
+def test_the_best_peer() -> None:
+    assert (row := summary.best(R)) and row.name == "torch packed"
+    assert (row := summary.best(R, blocked=True)) and row.name == "torch blocked"
+    assert (row := summary.best(R, library="openvino")) and row.name == "openvino"
+    assert summary.best(R, library="onnxruntime") is None
+
+
+def test_ratios() -> None:
+    assert summary.ratio(R) == pytest.approx(1.5)
+    assert summary.ratio_blocked(R) == pytest.approx(0.5)
+    assert summary.nchw(R) == pytest.approx(0.8)
+    assert summary.of_peak(R) == pytest.approx(0.8)
+    assert summary.speedup(R) is None
+    assert summary.speedup(result(threads=2, convjit=10, convjit_1_thread=19)) == pytest.approx(1.9)
+
+
+def test_who_has_more_instructions_is_not_the_best() -> None:
+    rows = tuple(replace(row, limited=row.library != "torch") for row in R.rows)
+    free = replace(R, rows=rows)
+    assert summary.ratio(free) == pytest.approx(1.8)
+    assert "15.0*" in "\n".join(tables.layers([free], ["convjit", "torch", "openvino"], lambda r: None))
+
+
+def test_what_failed_has_no_ratio() -> None:
+    lost = replace(R, rows=(Row("convjit", "convjit", problem="wrong: NRMSE 0.1"), *R.rows[1:]))
+    assert summary.ratio(lost) is None
+    assert summary.of_peak(lost) is None
+    assert tables.problems([lost, lost]) == ["- convjit: wrong: NRMSE 0.1 (56x56x64 3x3, 56x56x64 3x3)"]
+    assert tables.losers([lost]) == []
+
+
+def test_the_roofline_takes_the_nearest_memory_that_holds_everything() -> None:
+    caches = {"L2": 10**5, "L3": 10**7}
+    assert summary.of_limit(R, {"L2": 1e12, "L3": 2e11, "memory": 1e10}, caches) == pytest.approx(0.8)
+    assert summary.of_limit(R, {"L2": 1e12, "L3": 1.25e11, "memory": 1e10}, caches) == pytest.approx(0.8)
+    assert summary.of_limit(R, {"L3": 1e11, "memory": 1e10}, caches) == pytest.approx(1.0)
+    assert summary.of_limit(R, {}, caches) is None
+
+
+def test_means_are_geometric() -> None:
+    other = result(convjit=10, torch=60)
+    assert summary.mean([R, other], summary.ratio) == pytest.approx(3.0)
+    assert summary.mean([R], summary.speedup) is None
+
+
+def test_a_network_is_added_up_when_all_of_it_is_there() -> None:
+    layers = [layer for layer in load() if "vgg19" in dict(layer.uses)]
+    whole = [result(layer, convjit=10, torch=20) for layer in layers]
+    times = sum(dict(layer.uses)["vgg19"] for layer in layers)
+    found = summary.networks(whole, ["convjit", "torch"])
+    assert set(found) == {"vgg19"}
+    assert found["vgg19"] == pytest.approx({"convjit": times * 1e-5, "torch": times * 2e-5})
+    assert summary.networks(whole[1:], ["convjit", "torch"]) == {}
+    assert summary.networks(whole, ["convjit", "openvino"]) == {}
+
+
+def test_the_table_of_a_kind() -> None:
+    rate = R.operations / 1e-5 / 1e9
+    assert tables.layers([R], ["convjit", "torch"], summary.of_peak) == [
+        "### report",
+        "",
+        "| layer          |   us |    GF/s | peak | limit | torch us | vs best | vs blocked | NCHW |",
+        "| -------------- | ---: | ------: | ---: | ----: | -------: | ------: | ---------: | ---: |",
+        f"| 56x56x64 3x3   | 10.0 | {rate:.1f} |  80% |   80% |     15.0 |    1.50 |       0.50 | 0.80 |",
+        "| geometric mean |      |         |  80% |   80% |          |    1.50 |       0.50 | 0.80 |",
+        "",
+    ]
+
+
+def test_losses_are_listed_the_worst_first() -> None:
+    worse = result(replace(LAYER, name="worse"), convjit=30, torch=15)
+    bad = result(replace(LAYER, name="bad"), convjit=20, openvino=19)
+    lines = tables.losers([R, bad, worse])
+    assert [line.split("|")[1].strip() for line in lines[2:]] == ["56x56x64 3x3 (worse)", "56x56x64 3x3 (bad)"]
+    assert [line.split("|")[2].strip() for line in lines[2:]] == ["0.500", "0.950"]
+
+
+def test_without_an_undisturbed_sample_a_time_is_marked() -> None:
+    rows = tuple(replace(row, rounds=0) for row in R.rows)
+    assert "| ~10.0 |" in tables.layers([replace(R, rows=rows)], ["convjit"], summary.of_peak)[4]
+
+
+def test_a_csv_line_for_each_candidate(tmp_path: Path) -> None:
+    tables.write_csv(tmp_path / "a.csv", [R])
+    with (tmp_path / "a.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["candidate"] for row in rows] == [row.name for row in R.rows]
+    assert rows[0] | {"us": "10.000", "kind": "report", "of_peak": "0.8000", "problem": ""} == rows[0]
+
+
+def test_plots(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    first = next(layer for layer in load() if layer.kind == "first")
+    written = draw([R, result(first, convjit=10)], ["convjit", "torch"], "title", tmp_path / "a")
+    assert [path.name for path in written] == ["a.png", "a.svg"]
+    assert all(path.stat().st_size > 1000 for path in written)
+    assert draw([], ["convjit"], "title", tmp_path / "b") == []
