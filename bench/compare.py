@@ -21,13 +21,13 @@ import click
 from bench import layers
 from bench.measure import Settings
 from bench.session import open_session, run, say
+from convjit.bench.libraries import PEERS
 from convjit.bench.workers import ISA
 from convjit.errors import ConvError
 from convjit.machine.machine import Machine
 from convjit.runtime.detect import host, missing
 from convjit.targets import machine_of
 
-PEERS = ("torch", "onnxruntime", "openvino")
 UNLIMITED = "onnxruntime"
 """It always uses the best instructions of the processor; nothing can be asked of it."""
 

@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 
 from bench.layers import NCHW, Layer
-from bench.result import OURS, Result, Row
+from bench.result import Result, Row
 from convjit import reference
 from convjit.bench.burst import Burst
+from convjit.bench.libraries import OURS
 from convjit.bench.ours import Variant
 from convjit.bench.request import Job
 from convjit.bench.workers import Failed, Remote

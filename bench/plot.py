@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from bench import summary
-from bench.result import OURS, Result
+from bench.result import Result
+from convjit.bench.libraries import OURS
 
 COLOURS = {"torch": "#d95f02", "onnxruntime": "#1b6ca8", "openvino": "#4a9a3f"}
 MARKERS = {"torch": "s", "onnxruntime": "o", "openvino": "^"}

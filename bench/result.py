@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from bench.layers import Layer
-
-OURS = "convjit"
+from convjit.bench.libraries import OURS
 
 
 @dataclass(frozen=True)

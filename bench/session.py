@@ -13,8 +13,9 @@ from bench import about, tables
 from bench.layers import Layer
 from bench.measure import Settings, measure
 from bench.plot import draw
-from bench.result import OURS, Result
+from bench.result import Result
 from bench.summary import of_limit
+from convjit.bench.libraries import OURS
 from convjit.bench.pinning import processors
 from convjit.bench.workers import Failed, Remote
 from convjit.errors import ConvError

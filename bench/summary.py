@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from math import exp, log
 
 from bench.layers import KINDS, NETWORKS, load
-from bench.result import OURS, Result, Row
+from bench.result import Result, Row
+from convjit.bench.libraries import OURS
 
 Measure = Callable[[Result], float | None]
 

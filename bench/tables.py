@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from bench import summary
-from bench.result import OURS, Result, Row
+from bench.result import Result, Row
 from bench.summary import Measure
+from convjit.bench.libraries import OURS
 
 
 def rows_of(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:

@@ -6,7 +6,7 @@ import gc
 import resource
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 SAMPLE = 2e-5
@@ -87,3 +87,12 @@ def _enough(passed: float, seconds: float, clean: int, disturbed: int) -> bool:
 def _switches() -> int:
     """How often the threads of this process have been put off their processors for something else."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw
+
+
+def in_turns(calls: Mapping[str, Callable[[], object]], seconds: float, rounds: int = 5) -> dict[str, float]:
+    """Seconds of each call: the median over rounds, in each of which everybody has a burst, of `seconds` in all."""
+    found: dict[str, list[float]] = {name: [] for name in calls}
+    for _ in range(rounds):
+        for name, call in calls.items():
+            found[name].append(burst(call, seconds / rounds).median)
+    return {name: statistics.median(times) for name, times in found.items()}

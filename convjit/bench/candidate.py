@@ -37,6 +37,9 @@ class Candidate:
     blocked: bool = False
 
 
+BLOCKED = " blocked"
+"""How the names of such candidates end."""
+
 Builder = Callable[[], Candidate]
 """Prepares a candidate; raises what the library raises where it cannot."""
 

@@ -7,9 +7,10 @@ from functools import partial
 
 import numpy as np
 
-from convjit import __version__, api
+from convjit import __version__, api, dtypes
 from convjit.bench.candidate import Array, Arrays, Builder, Candidate
 from convjit.runtime.assemble import VERSIONS
+from convjit.runtime.compiled import CompiledConv
 from convjit.spec import layout
 from convjit.spec.conv import ConvSpec
 
@@ -39,11 +40,14 @@ def builders(spec: ConvSpec, given: Arrays, variants: tuple[Variant, ...]) -> di
 def _candidate(base: ConvSpec, given: Arrays, variant: Variant) -> Candidate:
     ((spec, syntax),) = api.read(variant.program).values()
     kernel = api.compile_one(spec, syntax, variant.target, variant.threads)
-    arrays = {t.name: _ordered(base, spec, t.name, given[t.name]) for t in spec.arguments}
-    constant = {t.name: arrays[t.name] for t in spec.arguments if t.role in CONSTANT}
-    varying = [arrays[t.name] for t in spec.arguments if t.role not in CONSTANT]
-    bound = kernel.bind(**constant)
-    out = np.empty(tuple(size or 0 for size in spec.output.sizes), np.float32)
+    return candidate(kernel, spec, {t.name: _ordered(base, spec, t.name, given[t.name]) for t in spec.arguments})
+
+
+def candidate(kernel: CompiledConv, spec: ConvSpec, given: Arrays) -> Candidate:
+    """A kernel with its constants bound, on these arrays. `spec` has no open sizes."""
+    bound = kernel.bind(**{t.name: given[t.name] for t in spec.arguments if t.role in CONSTANT})
+    varying = [given[t.name] for t in spec.arguments if t.role not in CONSTANT]
+    out = np.empty(tuple(size or 0 for size in spec.output.sizes), dtypes.get(spec.output.dtype).numpy)
     order = layout.permutation(spec.output.axes, ("N", "OC", *layout.output_axes(spec.spatial)))
     call = partial(bound.function, *varying, out=out)
 
@@ -51,7 +55,8 @@ def _candidate(base: ConvSpec, given: Arrays, variant: Variant) -> Candidate:
         call()
         return out.transpose(order)
 
-    return Candidate(call, result, lambda: out.fill(np.nan))
+    floats = dtypes.is_float(spec.output.dtype)
+    return Candidate(call, result, lambda: out.fill(np.nan if floats else -1))
 
 
 def _ordered(base: ConvSpec, spec: ConvSpec, name: str, array: Array) -> Array:

@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from convjit.bench.candidate import Array, Arrays, Builder, Candidate, channels_first, library, output_shape
+from convjit.bench.candidate import BLOCKED, Array, Arrays, Builder, Candidate, channels_first, library, output_shape
 from convjit.errors import Unavailable
 from convjit.runtime.detect import host
 from convjit.spec.conv import ConvSpec
 
-BLOCKED = "com.microsoft.nchwc"
+NCHWC = "com.microsoft.nchwc"
 """The domain of the operators on blocks of channels, [N, C/b, H, W, b]."""
 
 
@@ -34,7 +34,7 @@ def builders(spec: ConvSpec, given: Arrays, threads: int) -> dict[str, Builder]:
         "onnxruntime unblocked": partial(_plain, runtime, spec, model, arrays[0], threads, levels.ORT_ENABLE_EXTENDED),
     }
     if len(spec.spatial) == 2 and not spec.then:
-        made["onnxruntime blocked"] = partial(_blocked, runtime, onnx, spec, model, arrays[0], threads)
+        made[f"onnxruntime{BLOCKED}"] = partial(_blocked, runtime, onnx, spec, model, arrays[0], threads)
     return made
 
 
@@ -99,7 +99,7 @@ def _blocked(runtime: Any, onnx: Any, spec: ConvSpec, model: bytes, x: Array, th
         path = Path(folder) / "optimised.onnx"
         _session(runtime, model, threads, levels.ORT_ENABLE_ALL, str(path))
         graph = onnx.load(str(path))
-    nodes = {node.op_type: node for node in graph.graph.node if node.domain == BLOCKED}
+    nodes = {node.op_type: node for node in graph.graph.node if node.domain == NCHWC}
     if "Conv" not in nodes:
         raise Unavailable.of("ONNX Runtime does not take this convolution to blocks of channels.")
     convolution, held = nodes["Conv"], list(graph.graph.initializer)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from convjit.bench.candidate import Array, Arrays, Builder, Candidate, channels_first, library, output_shape
+from convjit.bench.candidate import BLOCKED, Array, Arrays, Builder, Candidate, channels_first, library, output_shape
 from convjit.spec.conv import ConvSpec
 
 
@@ -26,7 +26,7 @@ def builders(spec: ConvSpec, given: Arrays, threads: int) -> dict[str, Builder]:
     if len(spec.spatial) == 2 and all(low == high for low, high in spec.pad):
         made["torch packed"] = partial(_packed, torch, spec, arrays)
         if not spec.then:
-            made["torch blocked"] = partial(_blocked, torch, spec, arrays)
+            made[f"torch{BLOCKED}"] = partial(_blocked, torch, spec, arrays)
     return made
 
 

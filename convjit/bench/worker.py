@@ -15,26 +15,17 @@ import traceback
 from collections.abc import Mapping
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from convjit import api, machine
-from convjit.bench import ours, with_onnxruntime, with_openvino, with_torch
 from convjit.bench.bandwidth import bandwidths
 from convjit.bench.burst import Burst, burst
 from convjit.bench.candidate import Array, Builder, Candidate
+from convjit.bench.libraries import LIBRARIES
 from convjit.bench.request import Answer, Job
 from convjit.errors import ConvError
 from convjit.runtime.peak import measure_now
-
-LIBRARIES: dict[str, Any] = {
-    "convjit": ours,
-    "torch": with_torch,
-    "onnxruntime": with_onnxruntime,
-    "openvino": with_openvino,
-}
-"""Each module has `versions()` and `builders(spec, arrays, threads or variants)`."""
 
 TYPES = ("f32", "f32", "f32")
 

@@ -1,4 +1,4 @@
-"""`convjit bench`: our time beside that of other libraries, on the same data, one call of each in turn."""
+"""`convjit bench`: our time beside that of other libraries, on the same data, in bursts of calls in turn."""
 
 from __future__ import annotations
 
@@ -8,16 +8,18 @@ import click
 import numpy as np
 
 from convjit import api
+from convjit.bench import ours
+from convjit.bench.burst import in_turns
+from convjit.bench.candidate import Candidate
+from convjit.bench.libraries import OURS
 from convjit.cli import data, inputs, peers
 from convjit.cli.blocks import chosen
 from convjit.cli.memory import check_memory
 from convjit.cli.options import BLOCK, FILE, TARGET, THREADS
-from convjit.cli.runner import bound_call, check_runnable
+from convjit.cli.runner import check_runnable
 from convjit.cli.show import milliseconds
 from convjit.cli.table import table
-from convjit.cli.timing import interleaved
 from convjit.errors import ConvError, Unavailable
-from convjit.spec import layout
 from convjit.spec.conv import ConvSpec
 from convjit.spec.unsupported import refuse
 
@@ -37,7 +39,7 @@ SECONDS = 1.0
 def command(
     file: str, against: str, size: tuple[str, ...], target: str | None, threads: int | None, block: str | None
 ) -> None:
-    """Time FILE beside other libraries. Times are medians; calls are interleaved, weights are prepared beforehand."""
+    """Time FILE beside other libraries. Times are medians of bursts in turn; weights are prepared beforehand."""
     wanted = [name for name in against.replace(",", " ").split() if name]
     sizes = inputs.parse_sizes(size)
     blocks = list(chosen(file, block))
@@ -52,11 +54,11 @@ def command(
         check_runnable(compilation)
         kernel = api.finish(compilation, threads)
         given = {t.name: data.make(settled, t, 0) for t in settled.arguments}
-        calls: dict[str, peers.Call] = {"convjit": bound_call(kernel, settled, given)[0]}
+        found = {OURS: ours.candidate(kernel, settled, given)}
         for peer in wanted:
-            calls |= peers.calls(peer, settled, given, kernel.threads)
-        _check(settled, calls)
-        times = interleaved(calls, SECONDS)
+            found |= peers.candidates(peer, settled, given, kernel.threads)
+        _check(settled, found)
+        times = in_turns({name: candidate.call for name, candidate in found.items()}, SECONDS)
         click.echo(
             "\n" * bool(number)
             + f"{name} on {compilation.machine.name}, {kernel.threads} thread{'s' * (kernel.threads > 1)}"
@@ -64,24 +66,22 @@ def command(
         click.echo(table(("", "median time", "GFLOP/s", "convjit is"), _rows(settled, times)))
 
 
-def _check(spec: ConvSpec, calls: Mapping[str, peers.Call]) -> None:
+def _check(spec: ConvSpec, found: Mapping[str, Candidate]) -> None:
     """Whether all compute the same."""
-    order = ("N", "OC", *layout.output_axes(spec.spatial))
-    ours = np.asarray(calls["convjit"]()).transpose(layout.permutation(spec.output.axes, order))
-    for name, call in calls.items():
-        theirs = ours if name == "convjit" else np.asarray(call())
-        if theirs.shape != ours.shape or np.abs(theirs - ours).max() > NEAR * np.ptp(ours):
+    results = {name: candidate.result() for name, candidate in found.items()}
+    wanted = results.pop(OURS)
+    for name, result in results.items():
+        if result.shape != wanted.shape or np.abs(result - wanted).max() > NEAR * np.ptp(wanted):
             raise ConvError.of(f"'{name}' gives another result for '{spec.name}', so that times cannot be compared.")
 
 
 def _rows(spec: ConvSpec, times: Mapping[str, float]) -> list[tuple[str, str, str, str]]:
-    ours = times["convjit"]
     return [
         (
             name,
             milliseconds(t),
             f"{(spec.operations or 0) / t / 1e9:.1f}",
-            "" if name == "convjit" else f"{t / ours:.2f}x as fast",
+            "" if name == OURS else f"{t / times[OURS]:.2f}x as fast",
         )
         for name, t in times.items()
     ]
