@@ -3,23 +3,60 @@
 from __future__ import annotations
 
 from convjit.kernel.ir import If, Merged, Operand, vector
+from convjit.kernel.select import row_named
 from convjit.kernel.state import State
 from convjit.kernel.variables import ALWAYS, Where, where
+from convjit.nest.functions import FUNCTIONS, steps
 from convjit.nest.ir import Expr, Load, Number
 from convjit.nest.visit import typed
+
+CONVERSIONS = ("convert", "bitcast")
+"""Their attribute `from` is the operand's type."""
+COMPARISONS = ("lt", "ge", "eq", "ult")
+"""Their attribute `type` is the operands'."""
 
 
 def expr(l: State, e: Expr, dtype: str, w: Where = ALWAYS) -> Operand:
     """The value in every lane."""
     if isinstance(e, Number):
-        return e.value if dtype[0] in "fb" else int(e.value)
+        return constant(e.value, dtype)
     if isinstance(e, Load):
         return element(l, e, w)
     types = [typed(a, l.dtype_of) or e.dtype for a in e.args]
     args = [expr(l, a, t, w) for a, t in zip(e.args, types, strict=True)]
-    if e.op == "convert":
-        return l.b.op("convert", vector(e.dtype, l.v.lanes), *args, **{"from": vector(types[0], l.v.lanes)})
-    return l.b.op(e.op, vector(e.dtype, l.v.lanes), *args)
+    if e.op in FUNCTIONS:
+        return function(l, e.op, e.dtype, args)
+    return elementary(l, e.op, e.dtype, types[0], args)
+
+
+def function(l: State, name: str, dtype: str, args: list[Operand]) -> Operand:
+    """A function of floats, step by step; what several steps use is computed once."""
+    values, types = list(args), [dtype] * len(args)
+    for step in steps(name, dtype):
+        given = [values[a] if isinstance(a, int) else constant(a.value, a.dtype) for a in step.args]
+        first = step.args[0]
+        of = types[first] if isinstance(first, int) else first.dtype
+        values.append(elementary(l, step.op, step.dtype, of, given))
+        types.append(step.dtype)
+    return values[-1]
+
+
+def elementary(l: State, op: str, dtype: str, of: str, args: list[Operand]) -> Operand:
+    """One operation that gives `dtype`; the first operand's type is `of`."""
+    shape, source = vector(dtype, l.v.lanes), vector(of, l.v.lanes)
+    if op in CONVERSIONS:
+        return l.b.op(op, shape, *args, **{"from": source})
+    if op in COMPARISONS:
+        return l.b.op(op, shape, *args, type=source)
+    if op == "fma" and row_named(l.machine, op, shape) is None:
+        a, b, c = args
+        return l.b.op("add", shape, l.b.op("mul", shape, a, b), c)
+    return l.b.op(op, shape, *args)
+
+
+def constant(value: float, dtype: str) -> Operand:
+    """A number as the kernel writes it."""
+    return value if dtype[0] in "fb" else int(value)
 
 
 def element(l: State, load: Load, outer: Where) -> Operand:

@@ -175,23 +175,9 @@ def clip(low: float | None, high: float | None) -> Function:
     return build
 
 
-def leaky(e: Expr, then: Then, after: After) -> Expr:
-    """max(e, 0) + slope * min(e, 0)."""
-    zero = after.number(0.0)
-    below = after.apply("mul", after.apply("min", e, zero), after.number(then.args[0]))
-    return after.apply("add", after.apply("max", e, zero), below)
-
-
-def hardswish(e: Expr, then: Then, after: After) -> Expr:
-    """e * min(max(e + 3, 0), 6) / 6."""
-    shifted = after.apply("add", e, after.number(3.0))
-    gate = after.apply("min", after.apply("max", shifted, after.number(0.0)), after.number(6.0))
-    return after.apply("div", after.apply("mul", e, gate), after.number(6.0))
-
-
 def named(op: str) -> Function:
-    """A function of one value."""
-    return lambda e, then, after: after.apply(op, e)
+    """A function of one value, and of the numbers of the clause, that `functions` writes out for the kernel."""
+    return lambda e, then, after: after.apply(op, e, *map(after.number, then.args))
 
 
 def with_tensor(op: str) -> Function:
@@ -203,8 +189,8 @@ FUNCTIONS: dict[str, Function] = {
     "relu": clip(0.0, None),
     "relu6": clip(0.0, 6.0),
     "clip": clip(None, None),
-    "leaky_relu": leaky,
-    "hardswish": hardswish,
+    "leaky_relu": named("leaky_relu"),
+    "hardswish": named("hardswish"),
     "sigmoid": named("sigmoid"),
     "tanh": named("tanh"),
     "silu": named("silu"),

@@ -13,12 +13,12 @@ from convjit.nest.points import Values
 _erf = np.vectorize(math.erf, otypes=[np.float64])
 
 
-def maximum(a: Values, b: Values) -> Values:
+def maximum(a: Values, b: Values | int) -> Values:
     """A NaN in `a` stays."""
     return np.where(a < b, b, a)
 
 
-def minimum(a: Values, b: Values) -> Values:
+def minimum(a: Values, b: Values | int) -> Values:
     """A NaN in `a` stays."""
     return np.where(b < a, b, a)
 
@@ -45,6 +45,8 @@ OPS: dict[str, Callable[..., Any]] = {
     "tanh": np.tanh,
     "sigmoid": sigmoid,
     "silu": lambda a: a * sigmoid(a),
+    "hardswish": lambda a: a * (minimum(maximum(a + 3, 0), 6) / 6),
+    "leaky_relu": lambda a, slope: np.where(a < 0, a * slope, a),
     "gelu": lambda a: a * (1 + _erf(a / math.sqrt(2))) / 2,
 }
 """Each is computed in the types of its operands, then given the type of the expression."""

@@ -11,6 +11,7 @@ from convjit.nest.passes.decide_guards import decide_guards
 from convjit.nest.passes.peel_borders import peel_borders
 from convjit.nest.passes.pipeline import pipeline
 from convjit.nest.passes.prefetch import prefetch
+from convjit.nest.passes.roll_functions import roll_functions
 from convjit.nest.verify import verify
 from convjit.schedule.schedule import Phase
 from convjit.settings import settings
@@ -20,6 +21,7 @@ Pass = Callable[[Nest, Phase], Nest]
 PASSES: dict[str, tuple[tuple[str, Pass], ...]] = {
     "cpu": (
         ("peel_borders", lambda nest, phase: peel_borders(nest)),
+        ("roll_functions", lambda nest, phase: roll_functions(nest)),  # after peeling: no loop is cut any more
         ("prefetch", prefetch),  # after peeling: every body asks for its own weights
     ),
     "cuda": (
