@@ -21,7 +21,7 @@ def bind(call: ArrayCall, given: Mapping[str, Any]) -> Plan:
     like = plan.like or next((v._replace(owner=None) for v in views.values()), None)
     memory = {a.name: call.memory(bytes_of(a, sizes), like) for a in plan.program.temporaries if a.name in made}
     early = replace(plan, steps=steps, bound={**plan.bound, **regions, **memory}, sizes=sizes, like=like)
-    if steps:
+    if steps and 0 not in sizes.values():
         call.with_plan(early).run(views, sizes)
     call.settle(views)
     late = tuple(step for step in plan.steps if step not in steps)

@@ -138,4 +138,6 @@ def derive(rules: tuple[OpenSize, ...], sizes: dict[str, int]) -> None:
                 f"{f'{rule.add:+d}' if rule.add else ''}) // {rule.divisor} + 1 would be {span // rule.divisor + 1}. "
                 f"{rule.source} must be at least {-rule.add}."
             )
+        if sizes[rule.source] < 1:
+            raise ValueError(f"{rule.source}={sizes[rule.source]}: an image has at least one position along {rule.source}.")
         sizes[rule.name] = span // rule.divisor + 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 RELATE = """
-; Sizes that follow from others. -1 where one is still unknown, or would not be positive.
+; Sizes that follow from others. -1 where one is still unknown, or not positive (Python answers calls without images).
 define internal i32 @derive(ptr %call, ptr %sizes) {
 entry:
   %count.p = field Call.size_count, %call
@@ -25,7 +25,7 @@ size:
   br i1 %read, label %check, label %compute
 check:
   %value = load i64, ptr %value.p
-  %missing = icmp slt i64 %value, 0
+  %missing = icmp slt i64 %value, 1
   br i1 %missing, label %failed, label %known
 compute:
   %from.p = getelementptr i64, ptr %sizes, i64 %source
