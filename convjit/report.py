@@ -46,7 +46,17 @@ def _kernel(kernel: Kernel, machine: Machine) -> str:
     rows = {row.name for row in machine.rows}
     used = dict.fromkeys(f"{op.name} {op.type}" for op in _ops(kernel) if op.name in rows)
     what = ", ".join(used) or "no multiplications"
-    return f"{kernel.name}: {what}; {pressure(kernel)} registers of {_registers(machine)}"
+    return f"{kernel.name}: {what}; {pressure(kernel)} registers of {_registers(machine)}{_launch(kernel)}"
+
+
+def _launch(kernel: Kernel) -> str:
+    """On a GPU: "; 7*8 blocks of 128 threads, 13824 bytes shared"."""
+    launch = kernel.launch
+    if launch is None:
+        return ""
+    parts = [str(b).removeprefix("size.") for b in launch.blocks if b != 1] or ["1"]
+    shared = f", {launch.shared_bytes} bytes shared" if launch.shared_bytes else ""
+    return f"; {'*'.join(parts)} blocks of {launch.threads} threads{shared}"
 
 
 def _ops(kernel: Kernel) -> Iterator[Op]:

@@ -71,7 +71,7 @@ CASES = (
         "weight_stationary", conv(1, 5, 7, 8, 32), """
         oc/4:global kh kw c/4 [w] oh ow/2 [y] ow:unroll oc:unroll c:unroll
         pack w: oc/4 kh kw c oc
-        launch threads 32""", registers=72,
+        launch threads 32""", registers=96,
     ),
     Case(
         "input_stationary", conv(1, 6, 9, 16, 64), """

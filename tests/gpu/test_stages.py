@@ -12,8 +12,10 @@ from convjit import api, targets
 from convjit.emit.words import entry_name
 from convjit.errors import ConvError, InternalError, Unavailable
 from convjit.pipeline import stage_texts
+from convjit.report import explain
 from convjit.runtime import sass
 from convjit.runtime.ptxas import assemble_ptx
+from tests.gpu.cases import CASES
 from tests.gpu.fake import Driver
 from tests.gpu.test_call import SMALL, compiled
 
@@ -84,3 +86,12 @@ def test_a_convolution_may_be_called_what_ptx_keeps_for_itself(name: str) -> Non
     ((spec, syntax),) = api.read(text).values()
     usages = assemble_ptx(stage_texts(api.compilation(spec, syntax, "cuda:sm_80"))["ptx"](), "sm_80").kernels
     assert {usage.name for usage in usages} == {entry_name(name), entry_name(f"{name}.pack")}
+
+
+def test_explain_says_how_kernels_are_launched() -> None:
+    by_name = {
+        case.name: explain(case.on("cuda:sm_80")) for case in CASES if case.name in ("matrix_async", "open_batch")
+    }
+    assert f"2 blocks of 128 threads, {CASES[0].shared} bytes shared\n" in by_name["matrix_async"]
+    assert "N*5*9 blocks of 20 threads\n" in by_name["open_batch"]
+    assert by_name["matrix_async"].startswith("matrix_async on cuda:sm_80\n")
