@@ -77,6 +77,9 @@ def by_iteration(c: Context, place: int, stage: Stage, threads: int) -> tuple[St
         if not i.names() & set(c.fused) and i.names():
             inside += (Guard(moved(i), dimension_size(source, d)),)
     size = c.domain.size
+    for a in dims:
+        if a != fuse.name and size(a).const % sizes[a]:  # the tile runs past the end of the axis
+            inside += (Guard(moved(c.parts.meaning[a]), size(a)),)
     whole = prod(size(a).const for a in c.fused) if all(not size(a).terms for a in c.fused) else 0
     if whole:
         inside += (Guard(let.of, number(whole)),)
@@ -107,6 +110,8 @@ def copy_loops(
     """Where the copy stands in each dimension, its loops, and the guards of a copy that overshoots its buffer."""
     assert made.layout
     order = [d for d, _ in made.layout.parts if sizes[d] > 1]
+    if not order and not stage.copy:
+        order = [made.layout.parts[-1][0]]  # a single element
     levels = stage.copy or (gpu_line if c.gpu else cpu_line)(c, made, order, sizes, threads)
     known = {d: number(sizes[d]) for d in order}
     parts = split(tuple(levels), known, c.gpu, f"{stage.tensor}~") if known else None
@@ -124,14 +129,14 @@ def copy_loops(
 def cpu_line(c: Context, made: Buffer, order: list[str], sizes: dict[str, int], threads: int) -> tuple[Level, ...]:
     """Rows outermost, the last dimension by vectors."""
     *outer, last = order
-    wide = c.lanes if sizes[last] >= c.lanes > 1 else 1
+    wide = c.lanes if sizes[last] >= c.lanes > 1 and last not in fused(c) else 1
     tail = (Level(last, wide), Level(last, 1, "simd")) if wide > 1 else (Level(last),)
     return (*(Level(d) for d in outer), *tail)
 
 
 def gpu_line(c: Context, made: Buffer, order: list[str], sizes: dict[str, int], threads: int) -> tuple[Level, ...]:
     """16 bytes of the last dimension by each thread where its size allows, then rows, the rest in turns."""
-    wide = 128 // bits(made.dtype)
+    wide = 128 // bits(made.dtype) if order[-1] not in fused(c) else 1
     while wide > 1 and sizes[order[-1]] % wide:
         wide //= 2
     turns: list[Level] = []
@@ -146,5 +151,12 @@ def gpu_line(c: Context, made: Buffer, order: list[str], sizes: dict[str, int], 
             turns.insert(0, Level(d, own * grain, "unroll"))
         if own > 1:
             shared.insert(0, Level(d, grain, "thread"))
+    if not shared:  # all of it is one access: by one thread
+        turns, shared = [], [Level(order[-1], wide, "thread")]
     vec = (Level(order[-1], 1, "vec"),) if wide > 1 else ()
     return (*turns, *shared, *vec)
+
+
+def fused(c: Context) -> tuple[str, ...]:
+    """The axis whose neighbours need not be neighbours in memory."""
+    return tuple(f.name for f in c.phase.fuses)

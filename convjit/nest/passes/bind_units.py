@@ -14,7 +14,7 @@ from __future__ import annotations
 from dataclasses import replace
 from math import prod
 
-from convjit.errors import ConvError, InternalError
+from convjit.errors import ConvError
 from convjit.nest.affine import Affine, high_range, number, var
 from convjit.nest.ir import (
     NESTED,
@@ -87,7 +87,9 @@ def count(loop: Loop) -> int:
     """Turns of a loop; a thread's cannot depend on anything."""
     high = high_range(loop.high, {})
     if high[0] != high[1]:
-        raise InternalError(f"threads run {loop.name}, whose size is not known")
+        axis = loop.name.split("~")[-1].split(".")[0]
+        text = f"The size of '{axis}' is open, so threads cannot share it ({loop.name})."
+        raise ConvError.of(text, hint=f"Give it to blocks in single steps ('{axis}:block'), or to each thread.")
     return -(-high[0] // loop.step)
 
 
