@@ -151,7 +151,7 @@ def gpu_line(c: Context, made: Buffer, order: list[str], sizes: dict[str, int], 
             turns.insert(0, Level(d, own * grain, "unroll"))
         if own > 1:
             shared.insert(0, Level(d, grain, "thread"))
-    if not shared:  # all of it is one access: by one thread
+    if not shared and threads > 1:  # all of it is one access: by one thread
         turns, shared = [], [Level(order[-1], wide, "thread")]
     vec = (Level(order[-1], 1, "vec"),) if wide > 1 else ()
     return (*turns, *shared, *vec)
