@@ -136,8 +136,10 @@ def measure(problem: Problem, schedules: dict[str, str], say: Callable[[str], No
     for name, dataflow in schedules.items():
         try:
             contenders.append(problem.ours(name, dataflow, want, every))
-        except (ConvError, InternalError, AssertionError, MemoryError) as error:
+        except (ConvError, InternalError, AssertionError, MemoryError, RuntimeError) as error:
             say(f"{problem.shape.name} {problem.n:3} {name}: FAILED: {' '.join(str(error).split())[:300]}")
+            if lost(error):
+                raise
     cold = interleaved([Graph(c.call, problem.count) for c in contenders])
     warm = interleaved([Graph(lambda i, c=c: c.call(0), WARM_CALLS) for c in contenders])  # type: ignore[misc]
     best = min(t for t, c in zip(cold, contenders, strict=True) if c in peers)
@@ -149,6 +151,11 @@ def measure(problem: Problem, schedules: dict[str, str], say: Callable[[str], No
         rows.append(row)
         say(line(row))
     return rows
+
+
+def lost(error: Exception) -> bool:
+    """Whether nothing more can be done on the GPU in this process."""
+    return any(word in str(error).lower() for word in ("illegal", "misaligned", "launch failure", "unspecified"))
 
 
 def line(r: Row) -> str:
@@ -235,7 +242,12 @@ def main() -> None:
                 if time.monotonic() - start > options.limit:
                     say(f"{shape.name} {n}: no time left")
                     continue
-                rows += measure(Problem(shape, n), read_schedules(options.schedule, shape, n), say)
+                try:
+                    rows += measure(Problem(shape, n), read_schedules(options.schedule, shape, n), say)
+                except RuntimeError as error:
+                    say(f"{shape.name} {n:3}: FAILED: {' '.join(str(error).split())[:300]}")
+                    if lost(error):
+                        raise
                 write(options.out / "gpu.csv", rows)
                 torch.cuda.empty_cache()
         for text in summary(rows):
