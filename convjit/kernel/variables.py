@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import gcd
 
 from convjit.kernel.builder import Builder, Scope
 from convjit.kernel.ir import Operand
@@ -88,8 +89,6 @@ class Variables:
 
     def grain_of(self, plan: Plan) -> int:
         """What divides the running part (0: there is none)."""
-        from math import gcd
-
         return gcd(*(c * self.grain.get(n, 1) for n, c in plan.running)) if plan.running else 0
 
     def sum(self, affine: Affine) -> Operand:

@@ -8,7 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from convjit.cli import peers, status, timing
+from convjit.bench.candidate import Candidate
+from convjit.bench.libraries import LIBRARIES
+from convjit.cli import status, timing
 from convjit.cli.memory import available, readable
 from convjit.cli.show import milliseconds
 from convjit.cli.table import table
@@ -97,19 +99,32 @@ def test_one_call_is_one_call() -> None:
     assert len(count) == 1
 
 
-def test_a_peer_that_fails(convjit: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(*_: object) -> dict[str, peers.Call]:
+class Broken:
+    """A library in which nothing works."""
+
+    @staticmethod
+    def builders(*_: object) -> dict[str, object]:
         raise RuntimeError("could not create a primitive\nmore")
 
-    monkeypatch.setitem(peers.PEERS, "torch", fail)
+
+class Wrong:
+    """A library that computes something else."""
+
+    @staticmethod
+    def builders(*_: object) -> dict[str, object]:
+        zeros = np.zeros((1, 4, 5, 6), np.float32)
+        return {"torch": lambda: Candidate(call=lambda: zeros, result=lambda: zeros)}
+
+
+def test_a_peer_that_fails(convjit: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(LIBRARIES, "torch", Broken)
     outcome = convjit("bench", convjit.file(SMALL), "--against", "torch")
     assert outcome.status == 3
     assert outcome.err == "error: torch cannot run 'small' here: could not create a primitive\n"
 
 
 def test_a_peer_that_computes_something_else(convjit: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
-    wrong = np.zeros((1, 4, 5, 6), np.float32)
-    monkeypatch.setitem(peers.PEERS, "torch", lambda *_: {"torch": lambda: wrong})
+    monkeypatch.setitem(LIBRARIES, "torch", Wrong)
     outcome = convjit("bench", convjit.file(SMALL), "--against", "torch")
     assert outcome.status == 2
     assert outcome.err == "error: 'torch' gives another result for 'small', so that times cannot be compared.\n"
