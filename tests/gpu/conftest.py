@@ -24,3 +24,15 @@ def driver(monkeypatch: pytest.MonkeyPatch) -> Iterator[fake.Driver]:
     fake.forget()
     yield made
     fake.forget()
+
+
+@pytest.fixture(scope="session")
+def torch() -> Any:
+    """PyTorch, or the test is skipped."""
+    return pytest.importorskip("torch")
+
+
+@pytest.fixture(scope="session")
+def cupy() -> Any:
+    """CuPy, or the test is skipped."""
+    return pytest.importorskip("cupy")
