@@ -43,9 +43,7 @@ def test_convolution_with_borders_tails_and_registers() -> None:
     want = sum(padded[k : k + 6] @ w[k] for k in range(3))
     assert np.array_equal(y, np.maximum(want, 0))
     pixels = 6 * 3 - 2  # taps inside the image
-    assert (
-        counts.elements["x", "load"] == pixels * 2 * 2
-    )  # both blocks of channels; a pixel is one for all lanes
+    assert counts.elements["x", "load"] == pixels * 2 * 2  # both blocks of channels; a pixel is one for all lanes
     assert counts.accesses["w", "load"] == 2 * 3 * 2 * 2  # once for a tile of pixels
     assert counts.elements["w", "load"] == 2 * 3 * 2 * 5  # lanes past the end load nothing
     assert counts.accesses["y", "store"] == 6 * 2
@@ -56,9 +54,7 @@ def test_convolution_with_borders_tails_and_registers() -> None:
 def test_a_sum_in_memory_is_loaded_and_stored() -> None:
     y, x = np.zeros(4, np.float32), whole(3, 4)
     text = "  memory x: f32[k, i] of k=3 i=4\n  memory y: f32[i] of i=4\n"
-    counts = run(
-        text + "  for k.0 in 0..3; for i.0 in 0..4\n    y[i.0] += x[k.0, i.0] * x[k.0, i.0]", x=x, y=y
-    )
+    counts = run(text + "  for k.0 in 0..3; for i.0 in 0..4\n    y[i.0] += x[k.0, i.0] * x[k.0, i.0]", x=x, y=y)
     assert np.array_equal(y, (x * x).sum(0))
     assert counts.elements == {("x", "load"): 24, ("y", "load"): 12, ("y", "store"): 12}
 
@@ -157,9 +153,7 @@ def test_arrays_that_do_not_fit() -> None:
     assert str(error.value) == "memory y: f32[i] of i=4\n  there is no array for it"
     with pytest.raises(InternalError) as error:
         run(text, y=np.zeros(3, np.float32))
-    assert str(error.value) == (
-        "memory y: f32[i] of i=4\n  needs 4 elements one after the other, the array has 3"
-    )
+    assert str(error.value) == ("memory y: f32[i] of i=4\n  needs 4 elements one after the other, the array has 3")
 
 
 def test_many_points_are_done_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:

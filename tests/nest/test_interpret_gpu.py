@@ -107,9 +107,7 @@ def test_blocks_that_share_memory_race() -> None:
     assert y.tolist() == [2, 2, 2, 2]
     with pytest.raises(InternalError) as error:
         interpret(parse(text.format("-i.0+3")), {"y": y})
-    assert (
-        str(error.value).splitlines()[1] == "  another thread is at this place of y, and no barrier between"
-    )
+    assert str(error.value).splitlines()[1] == "  another thread is at this place of y, and no barrier between"
 
 
 def test_warps_lanes_groups_and_all_threads() -> None:

@@ -158,15 +158,11 @@ def test_heads() -> None:
 def test_names_that_are_words_of_the_text() -> None:
     for name in ("for", "in", "step", "when", "wait", "let", "if", "par", "max", "inside", "prefetch"):
         load = Load(name, (number(0),))
-        nest = in_nest(
-            Store(load, Apply("add", (load, load), "f32")), MulAdd(load, load, load), Prefetch(load)
-        )
+        nest = in_nest(Store(load, Apply("add", (load, load), "f32")), MulAdd(load, load, load), Prefetch(load))
         assert parse(str(nest)) == nest
 
 
-@pytest.mark.parametrize(
-    "text", ["", "nest", "nest a\n  y = 3", "nest a\n  for i in 0..3 x[0] = y[0]", "nest a\nb"]
-)
+@pytest.mark.parametrize("text", ["", "nest", "nest a\n  y = 3", "nest a\n  for i in 0..3 x[0] = y[0]", "nest a\nb"])
 def test_what_is_no_nest(text: str) -> None:
     with pytest.raises(UnexpectedInput):
         parse(text)
@@ -181,9 +177,7 @@ affines = st.builds(
     st.integers(-20, 20),
 )
 guards = st.lists(st.builds(Guard, affines, affines), max_size=2).map(tuple)
-bounds = st.lists(
-    st.builds(Limit, affines, st.integers(1, 4), st.integers(-2, 4)), min_size=1, max_size=3
-).map(tuple)
+bounds = st.lists(st.builds(Limit, affines, st.integers(1, 4), st.integers(-2, 4)), min_size=1, max_size=3).map(tuple)
 buffers = st.sampled_from(["x", "w.packed", "y.r", "x.s", "for"])
 indices = st.lists(affines, max_size=3).map(tuple)
 numbers = st.one_of(st.integers(-9, 9).map(float), st.floats(allow_nan=False))
@@ -197,9 +191,7 @@ exprs: st.SearchStrategy[Expr] = st.recursive(
     max_leaves=3,
 )
 lets = st.builds(
-    lambda digits, of: Let(
-        tuple(d[0] for d in digits), tuple(d[1] for d in digits), tuple(d[2] for d in digits), of
-    ),
+    lambda digits, of: Let(tuple(d[0] for d in digits), tuple(d[1] for d in digits), tuple(d[2] for d in digits), of),
     st.lists(st.tuples(variables, affines, st.integers(1, 9)), min_size=1, max_size=3),
     affines,
 )
