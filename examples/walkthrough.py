@@ -41,12 +41,15 @@ BEFORE, AFTER = 12, 36
 """Lines shown of a long text around its first multiply-add."""
 
 
+MULTIPLY_ADD = re.compile(r"= fma |call .*@llvm\.fma\.|= fmul|\t(vfmadd|mulss|fma\.)|FFMA")
+
+
 def excerpt(text: str) -> str:
     """A short text, or the part of a long one where its innermost loop begins."""
     lines = text.rstrip("\n").split("\n")
     if len(lines) <= BEFORE + AFTER:
         return "\n".join(lines)
-    first = next((i for i, line in enumerate(lines) if re.search(r"= fma |= call .*fma|\tvfmadd|\tfma|= fmul|mulss", line)), 0)
+    first = next((i for i, line in enumerate(lines) if MULTIPLY_ADD.search(line)), 0)
     start, end = max(0, first - BEFORE), min(len(lines), first + AFTER)
     return "\n".join([f"… {start} lines", *lines[start:end], f"… {len(lines) - end} lines"])
 

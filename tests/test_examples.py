@@ -106,6 +106,15 @@ def test_walkthrough(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.Mon
     assert instruction in out[places[-1] :]
 
 
+def test_walkthrough_of_a_gpu(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("nvidia")
+    out = script("walkthrough.py", capsys, monkeypatch, "cuda:sm_80")
+    places = [out.index(f"--- {stage} ---\n") for stage in ("kernel", "llvm", "llvm_opt", "ptx", "sass")]
+    assert places == sorted(places)
+    assert "fma.rn.f32" in out[places[3] : places[4]]
+    assert "FFMA" in out[places[4] :]
+
+
 def test_walkthrough_knows_every_stage() -> None:
     sentences = runpy.run_path(str(EXAMPLES / "walkthrough.py"))["SENTENCES"]
     assert {stage.name for stage in STAGES} <= set(sentences)
