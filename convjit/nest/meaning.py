@@ -10,7 +10,7 @@ import numpy as np
 
 from convjit.nest.points import Values
 
-_erf = np.vectorize(math.erf, otypes=[np.float64])
+_erfc = np.vectorize(math.erfc, otypes=[np.float64])
 
 
 def maximum(a: Values, b: Values | int) -> Values:
@@ -47,6 +47,6 @@ OPS: dict[str, Callable[..., Any]] = {
     "silu": lambda a: a * sigmoid(a),
     "hardswish": lambda a: a * (minimum(maximum(a + 3, 0), 6) / 6),
     "leaky_relu": lambda a, slope: np.where(a < 0, a * slope, a),
-    "gelu": lambda a: a * (1 + _erf(a / math.sqrt(2))) / 2,
+    "gelu": lambda a: a * (_erfc(a.astype(np.float64) / -math.sqrt(2)) / 2),
 }
 """Each is computed in the types of its operands, then given the type of the expression."""

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 Array = NDArray[Any]
 
-_erf = np.vectorize(math.erf, otypes=[np.float64])
+_erfc = np.vectorize(math.erfc, otypes=[np.float64])
 
 
 def _sigmoid(v: Array) -> Array:
@@ -22,9 +22,9 @@ def _sigmoid(v: Array) -> Array:
 
 
 def _gelu(v: Array) -> Array:
-    """v Phi(v) = v (1 + erf(v / sqrt 2)) / 2: the exact form, not the one by tanh."""
-    half: Array = v * (1 + _erf(v / math.sqrt(2)).astype(v.dtype)) / 2
-    return half
+    """v Phi(v) = v (1 + erf(v / sqrt 2)) / 2: the exact form, not the one by tanh; 1 + erf(z) = erfc(-z) cancels nothing."""
+    result: Array = v * (_erfc(-v / math.sqrt(2)) / 2).astype(v.dtype)
+    return result
 
 
 def _silu(v: Array) -> Array:
@@ -33,7 +33,7 @@ def _silu(v: Array) -> Array:
 
 
 def _hardswish(v: Array) -> Array:
-    result: Array = v * np.clip(v + 3, 0, 6) / 6
+    result: Array = v * (np.clip(v + 3, 0, 6) / 6)
     return result
 
 
