@@ -52,6 +52,20 @@ def gflops(result: Result, row: Row | None) -> float | None:
     return result.operations / row.seconds / 1e9 if row else None
 
 
+def unsteadiness(result: Result) -> float:
+    """How far the median lies above the least, for us or the best peer, whoever is worse: 1 where all rounds agree."""
+    rows = [row for row in (result.ours, best(result), best(result, blocked=True)) if row]
+    return max((row.seconds / row.least for row in rows), default=1.0)
+
+
+def faster(one: Result, other: Result) -> Result:
+    """The one of two measurements of a layer that was disturbed less, which is the faster one on the whole."""
+    times = [{row.name: row.seconds for row in result.rows if not row.problem} for result in (one, other)]
+    if times[0].keys() != times[1].keys():
+        return one if len(times[0]) >= len(times[1]) else other
+    return one if sum(times[0].values()) <= sum(times[1].values()) else other
+
+
 def of_peak(result: Result) -> float | None:
     """Our part of the peak that was measured in the same rounds. More than 1 where border taps are left out."""
     return result.operations / result.ours.seconds / result.peak if result.ours and result.peak else None

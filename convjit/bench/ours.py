@@ -8,7 +8,7 @@ from functools import partial
 import numpy as np
 
 from convjit import __version__, api, dtypes
-from convjit.bench.candidate import Array, Arrays, Builder, Candidate
+from convjit.bench.candidate import Array, Arrays, Builder, Candidate, aligned, empty
 from convjit.runtime.assemble import VERSIONS
 from convjit.runtime.compiled import CompiledConv
 from convjit.spec import layout
@@ -47,7 +47,7 @@ def candidate(kernel: CompiledConv, spec: ConvSpec, given: Arrays) -> Candidate:
     """A kernel with its constants bound, on these arrays. `spec` has no open sizes."""
     bound = kernel.bind(**{t.name: given[t.name] for t in spec.arguments if t.role in CONSTANT})
     varying = [given[t.name] for t in spec.arguments if t.role not in CONSTANT]
-    out = np.empty(tuple(size or 0 for size in spec.output.sizes), dtypes.get(spec.output.dtype).numpy)
+    out = empty(tuple(size or 0 for size in spec.output.sizes), dtypes.get(spec.output.dtype).numpy)
     order = layout.permutation(spec.output.axes, ("N", "OC", *layout.output_axes(spec.spatial)))
     call = partial(bound.function, *varying, out=out)
 
@@ -61,4 +61,4 @@ def candidate(kernel: CompiledConv, spec: ConvSpec, given: Arrays) -> Candidate:
 
 def _ordered(base: ConvSpec, spec: ConvSpec, name: str, array: Array) -> Array:
     order = layout.permutation(base.tensor(name).axes, spec.tensor(name).axes)
-    return np.ascontiguousarray(array.transpose(order))
+    return aligned(array.transpose(order))

@@ -9,7 +9,18 @@ from typing import Any
 
 import numpy as np
 
-from convjit.bench.candidate import BLOCKED, Array, Arrays, Builder, Candidate, channels_first, library, output_shape
+from convjit.bench.candidate import (
+    BLOCKED,
+    Array,
+    Arrays,
+    Builder,
+    Candidate,
+    aligned,
+    channels_first,
+    empty,
+    library,
+    output_shape,
+)
 from convjit.errors import Unavailable
 from convjit.runtime.detect import host
 from convjit.spec.conv import ConvSpec
@@ -75,7 +86,7 @@ def _plain(runtime: Any, spec: ConvSpec, model: bytes, x: Array, threads: int, l
 
 def _bound(session: Any, x: Array, shape: tuple[int, ...]) -> tuple[Any, Array]:
     """A call on fixed memory: nothing is allocated or copied in it."""
-    out = np.empty(shape, np.float32)
+    out = empty(shape)
     binding = session.io_binding()
     binding.bind_cpu_input(session.get_inputs()[0].name, x)
     name = session.get_outputs()[0].name
@@ -131,7 +142,7 @@ def _to_blocks(x: Array, block: int) -> Array:
     """NCHW to [N, C/b, H, W, b], under NCHW's shape."""
     n, c, h, w = x.shape
     parts = x.reshape(n, c // block, block, h, w).transpose(0, 1, 3, 4, 2)
-    return np.ascontiguousarray(parts).reshape(x.shape)
+    return aligned(parts).reshape(x.shape)
 
 
 def _from_blocks(y: Array, block: int) -> Array:

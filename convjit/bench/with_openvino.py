@@ -8,7 +8,17 @@ from typing import Any
 
 import numpy as np
 
-from convjit.bench.candidate import Array, Arrays, Builder, Candidate, channels_first, library, output_shape
+from convjit.bench.candidate import (
+    Array,
+    Arrays,
+    Builder,
+    Candidate,
+    aligned,
+    channels_first,
+    empty,
+    library,
+    output_shape,
+)
 from convjit.spec.conv import ConvSpec
 
 OPTIONS = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32", "ENABLE_CPU_PINNING": False}
@@ -34,10 +44,10 @@ def _candidate(
     openvino: Any, spec: ConvSpec, arrays: tuple[Array, Array, Array | None], threads: int, last: bool
 ) -> Candidate:
     model = _model(openvino, spec, arrays)
-    x, out = arrays[0], np.empty(output_shape(spec), np.float32)
+    x, out = arrays[0], empty(output_shape(spec))
     if last:
         model = _channels_last(openvino, model)
-        x, out = (np.ascontiguousarray(np.moveaxis(a, 1, -1)) for a in (x, out))
+        x, out = (aligned(np.moveaxis(a, 1, -1)) for a in (x, out))
     options = {**OPTIONS, "INFERENCE_NUM_THREADS": threads}
     request = openvino.Core().compile_model(model, "CPU", options).create_infer_request()
     request.set_input_tensor(openvino.Tensor(x, shared_memory=True))

@@ -13,6 +13,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Mapping
+from contextlib import suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -110,12 +111,19 @@ def _short(error: Exception) -> str:
     return f"{type(error).__name__}: {text.splitlines()[0][:200]}"
 
 
+def _set_priority(nice: int) -> None:
+    """Of this process, and of its session: Linux may share processors out among sessions first."""
+    os.setpriority(os.PRIO_PROCESS, 0, nice)
+    with suppress(OSError):
+        Path("/proc/self/autogroup").write_text(str(nice), encoding="ascii")
+
+
 def main(arguments: list[str]) -> None:
     """Pin this process, then load and serve."""
     descriptor, library, processors, nice = arguments
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.sched_setaffinity(0, {int(number) for number in processors.split(",")})
-    os.setpriority(os.PRIO_PROCESS, 0, int(nice))
+    _set_priority(int(nice))
     with Connection(int(descriptor)) as connection:
         serve(connection, Worker(library))
 

@@ -68,6 +68,15 @@ def test_the_roofline_takes_the_nearest_memory_that_holds_everything() -> None:
     assert summary.of_limit(R, {}, caches) is None
 
 
+def test_rounds_that_do_not_agree() -> None:
+    assert summary.unsteadiness(R) == 1
+    slow = replace(R, rows=(R.rows[0], *(replace(row, seconds=1.3 * row.seconds) for row in R.rows[1:])))
+    assert summary.unsteadiness(slow) == pytest.approx(1.3)
+    assert summary.faster(R, slow) is R and summary.faster(slow, R) is R
+    lost = replace(R, rows=R.rows[:2])
+    assert summary.faster(R, lost) is R and summary.faster(lost, R) is R
+
+
 def test_means_are_geometric() -> None:
     other = result(convjit=10, torch=60)
     assert summary.mean([R, other], summary.ratio) == pytest.approx(3.0)
