@@ -42,10 +42,11 @@ class Settings:
 
 
 def variants(layer: Layer, settings: Settings) -> tuple[Variant, ...]:
-    """Our own candidates: NHWC; NCHW in and out; and, with several threads, one."""
+    """Our own candidates: NHWC; NCHW in and out; where NumPy puts arrays; and, with several threads, one."""
     plain = str(layer.spec())
     found = [Variant(OURS, plain, settings.target, settings.threads)]
     found += [Variant(f"{OURS} nchw", str(layer.spec(NCHW)), settings.target, settings.threads)]
+    found += [Variant(f"{OURS} numpy", plain, settings.target, settings.threads, placed=False)]
     if settings.threads > 1:
         found += [Variant(f"{OURS} 1 thread", plain, settings.target, 1)]
     return tuple(found)

@@ -76,7 +76,8 @@ NOTES = [
     "us: ours. GF/s: operations of the direct convolution, taps on the border counted in. peak: of the multiply-adds "
     "measured in the same rounds. limit: of the roofline (every tensor moved once). Each library: its best on plain "
     "arrays (NHWC or NCHW), in us. vs best: time of the best of them / ours. vs blocked: the same, if the peers may take "
-    "and give arrays in their own order. NCHW: our NHWC time / our NCHW time. `*`: not kept to these instructions, and "
+    "and give arrays in their own order. NCHW: our NHWC time / our NCHW time. NumPy: our time / our time on arrays where "
+    "NumPy puts them, all at the same place of a page. `*`: not kept to these instructions, and "
     "not counted as the best. `~`: something else had the processor in every sample; the least of them."
 ]
 

@@ -42,6 +42,11 @@ def nchw(result: Result) -> float | None:
     return _over(result.ours, result.row(f"{OURS} nchw"))
 
 
+def in_numpy(result: Result) -> float | None:
+    """Our speed on arrays where NumPy puts them, as a part of that on arrays that do not begin at the same place of a page."""
+    return _over(result.ours, result.row(f"{OURS} numpy"))
+
+
 def speedup(result: Result) -> float | None:
     """How many times as fast as our one thread all threads are."""
     return _over(result.row(f"{OURS} 1 thread"), result.ours)

@@ -33,7 +33,12 @@ def layers(results: Sequence[Result], libraries: Sequence[str], limit: Measure) 
 
 
 def _measures(group: Sequence[Result]) -> dict[str, Measure]:
-    found: dict[str, Measure] = {"vs best": summary.ratio, "vs blocked": summary.ratio_blocked, "NCHW": summary.nchw}
+    found: dict[str, Measure] = {
+        "vs best": summary.ratio,
+        "vs blocked": summary.ratio_blocked,
+        "NCHW": summary.nchw,
+        "NumPy": summary.in_numpy,
+    }
     return found | ({"x 1 thread": summary.speedup} if group[0].threads > 1 else {})
 
 

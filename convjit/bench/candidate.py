@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
-from math import prod
 from typing import Any
 
-import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import NDArray
 
+from convjit.bench.placement import aligned
 from convjit.errors import Unavailable
 from convjit.spec import layout
 from convjit.spec.conv import ConvSpec
@@ -52,26 +51,6 @@ def library(name: str) -> Any:
     except ImportError:
         hint = f"pip install {name}, or leave it out."
         raise Unavailable.of(f"'{name}' is not installed.", hint=hint) from None
-
-
-LINE = 64
-"""Bytes of a cache line."""
-
-
-def empty(shape: tuple[int, ...], dtype: DTypeLike = np.float32) -> Array:
-    """An array that begins with a cache line. NumPy's own large ones begin 16 bytes behind, and cost a few percent."""
-    kind = np.dtype(dtype)
-    size = prod(shape) * kind.itemsize
-    memory = np.empty(size + LINE, np.uint8)
-    start = -memory.ctypes.data % LINE
-    return memory[start : start + size].view(kind).reshape(shape)
-
-
-def aligned(array: Array) -> Array:
-    """A copy in such memory, row-major."""
-    copy = empty(array.shape, array.dtype)
-    copy[...] = array
-    return copy
 
 
 def channels_first(spec: ConvSpec, given: Arrays) -> tuple[Array, Array, Array | None]:

@@ -9,18 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from convjit.bench.candidate import (
-    BLOCKED,
-    Array,
-    Arrays,
-    Builder,
-    Candidate,
-    aligned,
-    channels_first,
-    empty,
-    library,
-    output_shape,
-)
+from convjit.bench.candidate import BLOCKED, Array, Arrays, Builder, Candidate, channels_first, library, output_shape
+from convjit.bench.placement import aligned, empty
 from convjit.errors import Unavailable
 from convjit.runtime.detect import host
 from convjit.spec.conv import ConvSpec

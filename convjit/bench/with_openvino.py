@@ -8,17 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from convjit.bench.candidate import (
-    Array,
-    Arrays,
-    Builder,
-    Candidate,
-    aligned,
-    channels_first,
-    empty,
-    library,
-    output_shape,
-)
+from convjit.bench.candidate import Array, Arrays, Builder, Candidate, channels_first, library, output_shape
+from convjit.bench.placement import aligned, empty
 from convjit.spec.conv import ConvSpec
 
 OPTIONS = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32", "ENABLE_CPU_PINNING": False}

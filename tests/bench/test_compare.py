@@ -39,7 +39,7 @@ def test_a_tiny_layer_without_peers(facts: Path, tmp_path: Path) -> None:
     (table,) = out.glob("*.csv")
     with table.open() as file:
         rows = {row["candidate"]: row for row in csv.DictReader(file)}
-    assert list(rows) == ["convjit", "convjit nchw"]
+    assert list(rows) == ["convjit", "convjit nchw", "convjit numpy"]
     assert all(float(row["us"]) > 0 and float(row["nrmse"]) < 1e-6 and not row["problem"] for row in rows.values())
     report = table.with_suffix(".md").read_text()
     assert outcome.stdout == report
