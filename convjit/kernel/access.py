@@ -13,6 +13,7 @@ from convjit.dtypes import bits
 from convjit.errors import InternalError
 from convjit.kernel.builder import Builder
 from convjit.kernel.ir import Attribute, If, Merged, Operand, Type, vector
+from convjit.kernel.transpose import Scattered, Waiting
 from convjit.kernel.variables import ALWAYS, Plan, Variables, Where
 from convjit.nest.affine import Affine
 from convjit.nest.ir import Buffer, Load
@@ -51,6 +52,7 @@ class Access:
         self, b: Builder, v: Variables, buffers: dict[str, Buffer], gpu: bool, constant: frozenset[str]
     ) -> None:
         self.b, self.v, self.buffers, self.gpu, self.constant = b, v, buffers, gpu, constant
+        self.scattered = Scattered(b)
         self.spots: dict[tuple[int, int], tuple[Load, Spot]] = {}
         self.bases: dict[int, tuple[Spot, str]] = {}
 
@@ -190,6 +192,8 @@ class Access:
     def read(self, access: Load, op: str, type_: Type, *args: Operand, align: int) -> str:
         """A load that is remembered until its buffer is written."""
         b = self.b
+        if access.buffer not in self.constant:
+            self.scattered.flush()
         constant = op == "load" and access.buffer in self.constant
         extra: dict[str, Attribute] = {"constant": 1} if constant else {}
         key = ("load", access.buffer, type_, args)
@@ -285,12 +289,16 @@ class Access:
             else:
                 self.b.do("store_masked", vector(dtype, n), value, pointer, self.mask(w.mask), align=align)
             return
+        if isinstance(value, str) and not isinstance(w.mask, str) and not self.gpu:
+            self.wait(access, spot, value, dtype, w.mask)
+            return
         for lane, step in enumerate(spot.plan.lanes):
             if isinstance(w.mask, str):
                 bit = self.b.op("extract", "i1", w.mask, lane=lane, **{"from": f"i1x{n}"})
                 outer, _ = self.b.begin({})
                 self.scatter_lane(access, spot, value, dtype, lane, step)
-                self.b.lines.append(If(bit, self.b.end(outer)))
+                body = self.b.end(outer)
+                self.b.lines.append(If(bit, body))
             elif w.mask is None or w.mask[lane]:
                 self.scatter_lane(access, spot, value, dtype, lane, step)
 
@@ -300,3 +308,10 @@ class Access:
         item = self.b.op("extract", dtype, value, lane=lane, **{"from": from_}) if isinstance(value, str) else value
         align = self.alignment(spot, bits(dtype) // 8)
         self.b.do("store", dtype, item, self.lane_pointer(spot, access, step, lane), align=align)
+
+    def wait(self, access: Load, spot: Spot, value: str, dtype: str, mask: tuple[bool, ...] | None) -> None:
+        """A store whose lanes lie apart: its neighbours along another axis may be written with it."""
+        at, lanes = spot.plan.static(self.v.static), spot.plan.lanes
+        bases = tuple(self.lane_pointer(spot, access, -at, lane) for lane in range(len(lanes)))
+        align = self.alignment(spot, bits(dtype) // 8)
+        self.scattered.add((bases, lanes, mask), Waiting(at, value, dtype, lanes, bases, mask, align))

@@ -34,6 +34,8 @@ class Builder:
         first: Lines = []
         self.lines: Lines = [first]
         self.scopes = [Scope(first)]
+        self.before_edges: Callable[[], None] = lambda: None
+        """Called before a body opens and before it closes: what waits belongs to the body it was given in."""
 
     def fresh(self) -> str:
         """A new name."""
@@ -79,6 +81,11 @@ class Builder:
 
     # ---- places to write to
 
+    def whole(self) -> tuple[Stmt, ...]:
+        """The statements of the function."""
+        self.before_edges()
+        return tuple(flat(self.lines))
+
     def next_scope(self) -> int:
         """The number of a new scope."""
         self.opened += 1
@@ -86,6 +93,7 @@ class Builder:
 
     def begin(self, bindings: dict[str, Operand]) -> tuple[Lines, Lines]:
         """Open a body: (what was written so far, the new body)."""
+        self.before_edges()
         outer = self.lines
         preamble: Lines = []
         self.lines = [preamble]
@@ -94,6 +102,7 @@ class Builder:
 
     def end(self, outer: Lines) -> tuple[Stmt, ...]:
         """Close the body; its statements."""
+        self.before_edges()
         body = tuple(flat(self.lines))
         self.lines = outer
         self.scopes.pop()

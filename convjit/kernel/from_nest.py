@@ -10,7 +10,7 @@ from collections.abc import Callable
 from convjit.dtypes import bits
 from convjit.errors import InternalError
 from convjit.kernel.access import Access
-from convjit.kernel.builder import Builder, flat
+from convjit.kernel.builder import Builder
 from convjit.kernel.digits import bind, region
 from convjit.kernel.ir import Kernel, Launch, Local, Parameter
 from convjit.kernel.loops import extent, serial, unroll
@@ -59,7 +59,7 @@ def kernel(l: State) -> Kernel:
         blocks = tuple(c.const if not c.terms else f"size.{c}" for c in nest.grid.counts)
         launch = Launch(blocks, nest.grid.threads, shared, nest.grid.min_blocks)
     return Kernel(
-        nest.name, l.machine.name, parameters, tuple(flat(l.b.lines)), own,
+        nest.name, l.machine.name, parameters, l.b.whole(), own,
         tuple(f"size.{s.name}" for s in nest.sizes), tuple(a.name for a in nest.workers), launch,
     )  # fmt: skip
 
