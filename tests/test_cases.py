@@ -20,6 +20,7 @@ from tests.shapes import CASES, SAMPLE, Case
 
 AVX512 = pytest.param("cpu:avx512", marks=pytest.mark.isa("avx512f", "avx512vl", "avx512bw", "avx512dq"))
 TARGETS = ("cpu:scalar", "cpu:avx2", AVX512)
+DATAFLOWS = ("weight_stationary", "input_stationary", "row_stationary")
 TINY = [case for case in SAMPLE if case.products < 40_000]
 """Cases that the interpreter of kernels does in a fraction of a second."""
 
@@ -57,6 +58,13 @@ def test_double_precision(case: Case, target: str) -> None:
     check(shapes.spec_of(case, "f64"), target)
 
 
+@pytest.mark.parametrize("dataflow", DATAFLOWS)
+@pytest.mark.parametrize("target", ["cpu:avx2", AVX512])
+@pytest.mark.parametrize("case", SAMPLE[3::4], ids=ids)
+def test_dataflows(case: Case, target: str, dataflow: str) -> None:
+    check(shapes.spec_of(case, dataflow=dataflow), target)
+
+
 @pytest.mark.parametrize("case", TINY, ids=ids)
 def test_the_avx512_kernel_interpreted(case: Case) -> None:
     spec = shapes.spec_of(case)
@@ -77,6 +85,14 @@ def test_all(case: Case, target: str) -> None:
 @pytest.mark.parametrize("case", CASES, ids=ids)
 def test_all_in_double_precision(case: Case, target: str) -> None:
     check(shapes.spec_of(case, "f64"), target)
+
+
+@pytest.mark.sweep
+@pytest.mark.parametrize("dataflow", DATAFLOWS)
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("case", CASES, ids=ids)
+def test_dataflows_on_all(case: Case, target: str, dataflow: str) -> None:
+    check(shapes.spec_of(case, dataflow=dataflow), target)
 
 
 def test_the_sample_is_a_part_of_all() -> None:

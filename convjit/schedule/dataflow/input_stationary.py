@@ -14,7 +14,7 @@ from convjit.machine.machine import Machine
 from convjit.schedule import gpu
 from convjit.schedule.dataflow.weight_stationary import pack
 from convjit.schedule.schedule import Item, Level, Pack, Phase, Schedule, Stage
-from convjit.schedule.vectors import Vectors, channel_loops, vectors
+from convjit.schedule.vectors import Vectors, vectors
 from convjit.spec.conv import ConvSpec
 
 SCRATCH = 24 * 1024
@@ -80,14 +80,13 @@ def in_scratch(spec: ConvSpec, machine: Machine) -> Schedule:
     run = max(1, min(wide, (machine.vector_registers - 3) // v.count - 1, 6))
     box = gpu.halo(spec, {**tall, column: wide})
     deep = max(1, min(spec.ic_per_group, SCRATCH // (4 * box)))
+    groups, channels = (v.outer(), Level("oc")) if v.axis == "g" else (Level("g"), v.outer())
     items: tuple[Item, ...] = (
-        Level("n"), Level("g"), *(Level(o, t, "thread" if i == 0 else "serial") for i, (o, t) in enumerate(tall.items())),
+        Level("n"), groups, *(Level(o, t, "thread" if i == 0 else "serial") for i, (o, t) in enumerate(tall.items())),
         Level(column, wide, "serial" if outer else "thread"), Level("c", deep), Stage(spec.input.name, "scratch"),
-        *channel_loops(spec, v, "serial")[1:], *([Level("oc")] if v.axis == "g" else []), *map(Level, outer),
-        Level(column, run), Stage(spec.output.name), *map(Level, taps), Level("c"), Level(column, 1, "unroll"), *v.inner(),
+        channels, *map(Level, outer), Level(column, run), Stage(spec.output.name), *map(Level, taps), Level("c"),
+        Level(column, 1, "unroll"), *v.inner(),
     )  # fmt: skip
-    if v.axis == "g":
-        items = tuple(i for i in items if not (isinstance(i, Level) and str(i) == "g"))
     reason = f"a tile of {box} pixels and {deep} channels of the input stays in scratch memory for all taps and channels"
     return Schedule((Phase(items, packs=(pack(spec, v, taps),)),), "input_stationary", (reason,))
 
