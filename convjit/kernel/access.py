@@ -1,7 +1,7 @@
 """Loads and stores: the address, and the rule that the lane offsets of an access decide.
 
-All lanes at one place: a broadcast. Neighbours: a vector. Inside one aligned run: a vector and a shuffle. Else each
-lane on its own. Nothing here knows what kernel it is in.
+All lanes at one place: a broadcast. Neighbours: a vector. Every second: two vectors and a shuffle. Inside one aligned
+run: a vector and a shuffle. Else each lane on its own. Nothing here knows what kernel it is in.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from math import gcd
 from convjit.dtypes import bits
 from convjit.errors import InternalError
 from convjit.kernel.builder import Builder
+from convjit.kernel.every_second import every_second
 from convjit.kernel.ir import Attribute, If, Merged, Operand, Type, vector
 from convjit.kernel.transpose import Scattered, Waiting
 from convjit.kernel.variables import ALWAYS, Plan, Variables, Where
@@ -179,6 +180,8 @@ class Access:
             return scalar if n == 1 else self.b.once("splat", vector(kind, n), scalar)
         if steps == list(range(n)):
             return self.neighbours(access, spot, vector(kind, n), w)
+        if group == 1 and n % 2 == 0 and steps == list(range(0, 2 * n, 2)) and not self.gpu and not isinstance(w.mask, str):
+            return every_second(self, access, spot, kind, w.mask)
         if w.mask is None and (found := self.permuted(access, spot, steps, kind)):
             return found
         return self.gathered(access, spot, steps, kind, w)

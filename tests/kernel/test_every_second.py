@@ -1,0 +1,52 @@
+"""Columns in lanes at stride 2: two vectors and a shuffle instead of a load for every lane."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import convjit
+from convjit import machine
+from convjit.dsl.parse import parse_schedule
+from convjit.kernel.ir import Op, walk
+from convjit.pipeline import Compilation
+from convjit.spec.conv import ConvSpec
+from tests import shapes
+from tests.convs import conv
+
+LINE = "g oh ow/8 [y] kh kw:unroll ow:simd"
+
+
+def depthwise(width: int, pad: str = "valid", dtype: str = "f32") -> ConvSpec:
+    """Columns in lanes, every second one read."""
+    line = LINE if dtype == "f32" else LINE.replace("/8", "/4")
+    spec = conv((5, width), (3, 3), (3, 3), stride=2, pad=pad, groups=3, x="NCHW", dtype=dtype)
+    return replace(spec, dataflow=(parse_schedule(line),))
+
+
+def ops(spec: ConvSpec, name: str) -> int:
+    """How often an op stands in the kernel."""
+    kernel = Compilation(spec, machine.get("cpu:avx2")).kernels[-1]
+    return sum(isinstance(s, Op) and s.name == name and s.type == "f32x8" for s in walk(kernel.body))
+
+
+def test_three_taps_take_six_loads_and_three_shuffles() -> None:
+    spec = depthwise(17)
+    assert (ops(spec, "load"), ops(spec, "shuffle"), ops(spec, "insert")) == (6, 3, 0)
+
+
+def test_lanes_outside_the_image_are_not_read() -> None:
+    spec = depthwise(15, "1")
+    assert ops(spec, "load_masked") > 0
+    assert ops(spec, "insert") == 0
+
+
+@pytest.mark.parametrize("dtype", ["f32", "f64"])
+@pytest.mark.parametrize("pad", ["valid", "1", "2"])
+@pytest.mark.parametrize("width", [3, 8, 16, 17, 31, 34])
+def test_exact_at_every_width(width: int, pad: str, dtype: str) -> None:
+    spec = depthwise(width, pad, dtype)
+    given = shapes.arrays(spec)
+    assert np.array_equal(convjit.compile(spec, target="cpu:avx2")(*given), convjit.reference(spec, *given))
