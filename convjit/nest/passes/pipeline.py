@@ -19,7 +19,22 @@ from dataclasses import dataclass, replace
 
 from convjit.errors import ConvError
 from convjit.nest.affine import Affine, fixed_bound, high_range, number, var
-from convjit.nest.ir import NESTED, Buffer, Expr, Guard, If, Let, Load, Loop, MulAdd, Nest, Par, Stmt, Store, Sync
+from convjit.nest.ir import (
+    NESTED,
+    Buffer,
+    Expr,
+    Guard,
+    If,
+    Let,
+    Load,
+    Loop,
+    MulAdd,
+    Nest,
+    Par,
+    Stmt,
+    Store,
+    Sync,
+)
 from convjit.nest.visit import map_affine, map_loads, works
 
 STEP = "step"
@@ -58,6 +73,9 @@ def pipeline(nest: Nest) -> Nest:
         return nest
     rows = {s.by for s, _ in works(nest.body) if isinstance(s, Store) and is_shared(nest, s.target)}
     depth = max(b.ring for b in shared)
+    if not any(isinstance(s, Loop) for s in nest.body):  # one step: there is nothing to run ahead of
+        nest = replace(nest, buffers=tuple(replace(b, ring=1) for b in nest.buffers))
+        depth = 1
     if depth == 1:
         return synchronous(nest) if "cp.async" in rows else nest
     if any(b.ring != depth for b in shared):
