@@ -69,7 +69,7 @@ def test_f32_is_exact_to_a_few_units(name: str, target: str) -> None:
 def test_f32_everywhere(name: str, target: str) -> None:
     """Every 97th number."""
     for start in range(0, 1 << 32, 97 << 20):
-        bits = np.arange(start, min(start + (97 << 20), 1 << 32), 97, np.uint32)
+        bits = np.arange(start, min(start + (97 << 20), 1 << 32), 97, dtype=np.uint32)
         x = bits.view(np.float32)
         x = x[np.isfinite(x) & (np.abs(x) < 1000)]
         if x.size:
