@@ -17,6 +17,8 @@ from convjit.spec.tensor import Tensor, Then
 Array = NDArray[Any]
 
 TYPES = [("f32", "f32", "f32")] * 5 + [("f64", "f64", "f64"), ("u8", "i8", "i32"), ("i16", "i16", "i64")]
+CURVES = ("sigmoid", "tanh", "silu", "gelu", "hardswish")
+"""Steps that round."""
 WORK = 15_000
 """Multiplications at most."""
 
@@ -65,16 +67,23 @@ def attempt(r: random.Random) -> ConvSpec | None:
     tensors += [tensor("b", "bias", types[2], ["OC"])] if r.random() < 0.3 else []
     steps: list[Then] = []
     if types[0] in ("f32", "f64"):
-        if r.random() < 0.3:
-            steps.append(Then("add", ("r",)))
-            tensors.append(tensor("r", "residual", types[2], layout(r, "N", "OC", [f"O{a}" for a in space])))
-        if r.random() < 0.2:
-            steps.append(Then("scale", ("s", "OC")[:1]))
-            tensors.append(tensor("s", "param", types[2], ["OC"]))
-        steps += [Then("relu")] if r.random() < 0.2 else []
-        steps += [Then("clip", (-7.0, 11.0))] if r.random() < 0.1 else []
+        steps, beside = random_steps(r)
+        tensors += [tensor(name, "param", types[2], ["OC"]) for name in beside if name[0] == "s"]
+        shapes = (layout(r, "N", "OC", [f"O{a}" for a in space]) for _ in beside)
+        tensors += [tensor(n, "residual", types[2], axes) for n, axes in zip(beside, shapes) if n[0] == "r"]
     tensors.append(tensor("y", "output", types[2], made))
     return ConvSpec("fuzz", tuple(tensors), stride, dilation, pad, groups, tuple(steps))
+
+
+def random_steps(r: random.Random) -> tuple[list[Then], list[str]]:
+    """Steps in any order, exact on whole numbers but for the curves, and the tensors that they read."""
+    steps: list[Then] = []
+    for at in range(r.choice([0, 0, 0, 1, 1, 2, 3])):
+        op = r.choice(["add", "mul", "scale", "relu", "relu6", "clip", "leaky_relu", *CURVES])
+        named = {"add": f"r{at}", "mul": f"r{at}", "scale": f"s{at}"}
+        numbers = {"clip": (-7.0, 11.0), "leaky_relu": (r.choice([0.25, -0.5]),)}
+        steps.append(Then(op, (named[op],) if op in named else numbers.get(op, ())))
+    return steps, [str(s.args[0]) for s in steps if s.args and isinstance(s.args[0], str)]
 
 
 def many(r: random.Random, rank: int, choices: list[int]) -> tuple[int, ...]:
