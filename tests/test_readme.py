@@ -7,11 +7,31 @@ import re
 from contextlib import redirect_stdout
 from pathlib import Path
 
+import pytest
+
+from convjit import api
 from convjit.cli.commands import COMMANDS
+from convjit.cost.traffic import traffic
 from convjit.pipeline import STAGES
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+DATAFLOWS = re.compile(r"(?<=<!-- dataflows -->\n).*?(?=<!-- /dataflows -->)", re.DOTALL)
+
+
+def dataflows() -> str:
+    """The table of the README: what a call under each dataflow reads and writes."""
+    rows = ["| dataflow | loops | loads of x | loads of w | loads of y | stores of y |", "|---|---|---:|---:|---:|---:|"]
+    for name, (spec, syntax) in api.read(ROOT / "examples" / "dataflows.conv").items():
+        compilation = api.compilation(spec, syntax, "cpu:avx2")
+        (phase,) = compilation.schedule.phases
+        of = {t.tensor: t for t in traffic(compilation.nests[-1])}
+        counts = [of["x"].loads, of["w"].loads, of["y"].loads, of["y"].stores]
+        loops = " ".join(map(str, phase.items))
+        rows.append(f"| `{name}` | `{loops}` | " + " | ".join(f"{n:,}" for n in counts) + " |")
+    return "\n".join(rows) + "\n"
 
 
 def blocks(language: str) -> list[str]:
@@ -51,3 +71,13 @@ def test_figures_name_their_commands() -> None:
     assert rows
     for row in rows:
         assert re.search(r"\| `[^`]+` \|$", row), row
+
+
+def test_dataflows_are_counted(request: pytest.FixtureRequest) -> None:
+    """Written anew with --update-golden, as golden texts are."""
+    (shown,), counted = DATAFLOWS.findall(README), dataflows()
+    if request.config.getoption("--update-golden"):
+        (ROOT / "README.md").write_text(DATAFLOWS.sub(lambda _: counted, README), encoding="utf-8")
+        return
+    assert shown == counted
+    assert len(set(counted.splitlines())) == 2 + 4
