@@ -5,10 +5,11 @@ exp(y) = 2^n exp(r), r = y - n ln 2: Cody & Waite's range reduction (Muller, Ele
 ln 2 in two parts and a polynomial in r. n comes from adding 1.5 * 2^23 (f32; 1.5 * 2^52, f64): the sum's low bits are n,
 and shifted up they are the exponent of 2^n. Nothing is converted to an integer, so NaN and infinity need no care.
 
-Measured against exact values, in units of the last place (each f32 in turn, a million f64), with fused multiply-add and
-without: at most 3 for sigmoid, tanh and silu, 5 for gelu. Where the exact result is nearer to 0 than 1e-36 (f32; 1e-306,
-f64) the error is at most that much instead. A NaN gives NaN; at infinity each gives what its formula gives:
-silu, gelu and hardswish of -inf are -inf * 0, NaN.
+Measured against exact values, in units of the last place: sigmoid 2.5, tanh 2.5, silu 2.4, gelu 5.9 (7.8 without fused
+multiply-add) over every f32 from 2^-14 to 128 of either sign and every 61st that is smaller; 2.2, 2.5, 2.0, 5.9 (8.6) over
+18,000 f64. The root of the mean squared error is 7e-8 (2e-16) of that of the values, on either side of 0.
+Where the exact result is nearer to 0 than 1e-36 (f32; 1e-305, f64) the error is at most that much instead. A NaN gives NaN;
+at infinity each gives what its formula gives: silu, gelu and hardswish of -inf are -inf * 0, NaN.
 """
 
 from __future__ import annotations
