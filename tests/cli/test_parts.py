@@ -14,6 +14,7 @@ from convjit.cli import status, timing
 from convjit.cli.memory import available, readable
 from convjit.cli.show import milliseconds
 from convjit.cli.table import table
+from convjit.runtime.peak import Peak
 from tests.cli.helpers import SMALL, CommandLine
 
 
@@ -151,6 +152,13 @@ def test_a_dataflow_that_is_written_out_is_named_so(convjit: CommandLine) -> Non
 
 
 def test_types_without_an_instruction_have_no_peak(convjit: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("convjit.cli.runner.measure", lambda *_: None)
+    monkeypatch.setattr("convjit.cli.runner.measure_now", lambda *_: None)
     outcome = convjit("run", convjit.file(SMALL))
     assert outcome.out.splitlines()[-1].endswith(" GFLOP/s")
+
+
+def test_the_better_of_two_peaks_is_shown(convjit: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
+    peaks = [Peak(1e18, "measured well"), Peak(1e9, "measured beside a neighbour")]
+    monkeypatch.setattr("convjit.cli.runner.measure_now", lambda *_: peaks.pop())
+    outcome = convjit("run", convjit.file(SMALL))
+    assert outcome.out.endswith(" 0% of the peak of 1000000000.0 GFLOP/s, measured well\n")
