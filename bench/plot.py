@@ -36,7 +36,7 @@ def draw(results: Sequence[Result], libraries: Sequence[str], title: str, path: 
     _ratios(left, ordered, places, [name for name in libraries if name != OURS])
     _peaks(right, ordered, places)
     left.set_yticks(places, [r.layer.shape for r in ordered], fontsize=7)
-    left.invert_yaxis()
+    left.set_ylim(places[-1] + 1, -1.5)
     figure.suptitle(title, fontsize=11)
     written = [path.with_suffix(ending) for ending in (".png", ".svg")]
     for file in written:

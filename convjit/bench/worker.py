@@ -12,7 +12,7 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -24,6 +24,7 @@ from convjit.bench.bandwidth import bandwidths
 from convjit.bench.burst import Burst, burst
 from convjit.bench.candidate import Array, Builder, Candidate
 from convjit.bench.libraries import LIBRARIES
+from convjit.bench.pinning import release, spread
 from convjit.bench.request import Answer, Job
 from convjit.errors import ConvError
 from convjit.runtime.peak import measure_now
@@ -34,9 +35,11 @@ TYPES = ("f32", "f32", "f32")
 class Worker:
     """The requests, as methods."""
 
-    def __init__(self, library: str) -> None:
+    def __init__(self, library: str, processors: Sequence[int]) -> None:
         self.library = LIBRARIES[library]
+        self.processors = processors
         self.candidates: dict[str, Candidate] = {}
+        self.spread: set[str] = set()
         self.folder = Path()
 
     def versions(self) -> str:
@@ -45,7 +48,8 @@ class Worker:
 
     def prepare(self, job: Job) -> Mapping[str, tuple[bool, str]]:
         """Make all candidates: for each whether it is blocked, and what prevented it ("" where nothing did)."""
-        self.candidates, self.folder = {}, Path(job.folder)
+        release(self.processors)  # a library counts those that it may use
+        self.candidates, self.spread, self.folder = {}, set(), Path(job.folder)
         ((spec, _),) = api.read(job.program).values()
         given = {t.name: np.load(self.folder / f"{t.name}.npy") for t in spec.arguments}
         builders: dict[str, Builder] = self.library.builders(spec, given, job.variants or job.threads)
@@ -72,8 +76,14 @@ class Worker:
         return str(path)
 
     def burst(self, name: str, seconds: float) -> Burst:
-        """Call it for so long."""
-        return burst(self.candidates[name].call, seconds)
+        """Call it for so long, with its threads on processors of their own."""
+        call = self.candidates[name].call
+        if name not in self.spread:
+            release(self.processors)
+            spread(call, self.processors)
+            self.spread.add(name)
+        release(self.processors[:1])
+        return burst(call, seconds)
 
     def forget(self) -> None:
         """Let go of all candidates and their memory."""
@@ -81,11 +91,13 @@ class Worker:
 
     def peak(self, target: str, threads: int) -> float:
         """Operations per second of multiply-adds on registers, now."""
+        release(self.processors)
         peak = measure_now(machine.get(target), TYPES, threads)
         return peak.operations if peak else 0.0
 
     def bandwidths(self, target: str, threads: int) -> dict[str, float]:
         """Bytes per second by level."""
+        release(self.processors)
         return bandwidths(machine.get(target), threads)
 
 
@@ -120,12 +132,13 @@ def _set_priority(nice: int) -> None:
 
 def main(arguments: list[str]) -> None:
     """Pin this process, then load and serve."""
-    descriptor, library, processors, nice = arguments
+    descriptor, library, listed, nice = arguments
+    processors = [int(number) for number in listed.split(",")]
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    os.sched_setaffinity(0, {int(number) for number in processors.split(",")})
+    release(processors)
     _set_priority(int(nice))
     with Connection(int(descriptor)) as connection:
-        serve(connection, Worker(library))
+        serve(connection, Worker(library, processors))
 
 
 if __name__ == "__main__":

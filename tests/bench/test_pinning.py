@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import threading
 from pathlib import Path
 
 import pytest
 
-from convjit.bench.pinning import processors
+from convjit.bench.pinning import processors, release, spread
 from convjit.errors import ConvError
 
 
@@ -37,6 +38,34 @@ def test_without_a_list_of_siblings(tmp_path: Path) -> None:
 
 def test_those_of_this_process() -> None:
     assert set(processors(1)) < {*os.sched_getaffinity(0), -1}
+
+
+def test_who_works_is_spread_over_the_processors() -> None:
+    mine = sorted(os.sched_getaffinity(0))
+    if len(mine) < 2:
+        pytest.skip("needs two processors")
+    stop, thread = threading.Event(), threading.Thread(target=lambda: work_until(stop), daemon=True)
+    thread.start()
+    try:
+        spread(lambda: sum(range(1000)), mine[:2], seconds=0.05)
+        assert os.sched_getaffinity(0) == {mine[0]}
+        assert os.sched_getaffinity(thread.native_id or 0) == {mine[1]}
+    finally:
+        stop.set()
+        thread.join()
+        release(mine)
+    assert os.sched_getaffinity(0) == set(mine)
+
+
+def work_until(stop: threading.Event) -> None:
+    while not stop.is_set():
+        sum(range(100))
+
+
+def test_one_processor_needs_no_spreading() -> None:
+    before = os.sched_getaffinity(0)
+    spread(lambda: pytest.fail("called"), sorted(before)[:1])
+    assert os.sched_getaffinity(0) == before
 
 
 def test_more_than_there_are(tmp_path: Path) -> None:
