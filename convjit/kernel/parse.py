@@ -86,7 +86,7 @@ class Build(Transformer[Token, Kernel]):
         return Merged(result, type, taken, skipped)
 
     def op(self, *parts: Any) -> Op:
-        found = dict(p for p in parts if isinstance(p, tuple))
+        found: dict[str, Any] = dict(p for p in parts if isinstance(p, tuple))
         name = next(p for p in parts if isinstance(p, str))
         args, attributes = found.get("args", ()), found.get("attributes", ())
         return Op(found.get("result", ""), name, found.get("type", ""), args, attributes)

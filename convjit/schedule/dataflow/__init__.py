@@ -3,7 +3,7 @@
 `DATAFLOWS[word][kind of machine]` is a generator; a kind that is missing there cannot realise the dataflow.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from convjit.machine.machine import Machine
 from convjit.schedule.dataflow import input_stationary, output_stationary, row_stationary, weight_stationary
@@ -12,7 +12,7 @@ from convjit.spec.conv import ConvSpec
 
 Generator = Callable[[ConvSpec, Machine], Schedule]
 
-DATAFLOWS: dict[str, dict[str, Generator]] = {
+DATAFLOWS: dict[str, Mapping[str, Generator]] = {
     "auto": output_stationary.BY_KIND,
     "output_stationary": output_stationary.BY_KIND,
     "weight_stationary": weight_stationary.BY_KIND,
