@@ -41,6 +41,7 @@ from convjit.nest.passes import PASSES, run_passes
 from convjit.nest.points import all_sizes
 from convjit.nest.verify import verify
 from convjit.runtime.assemble import Library
+from convjit.schedule.dataflow import DATAFLOWS
 from convjit.schedule.from_ast import phase as lower_phase
 from convjit.schedule.schedule import Phase
 from convjit.spec.conv import ConvSpec
@@ -75,14 +76,25 @@ def draw(seed: int, machine: Machine) -> Case:
     """The case of a seed."""
     r = random.Random(seed)
     spec = random_spec(r)
-    if machine.kind == "cuda":
-        while spec.input.dtype != "f32":
-            spec = random_spec(r)
+    while machine.kind == "cuda" and spec.input.dtype != "f32":
+        spec = random_spec(r)
+    schedule = named_schedule(r, spec, machine) if r.random() < 0.25 else ""
+    if not schedule and machine.kind == "cuda":
         schedule = random_gpu_schedule(r, Axes(spec))
-    else:
+    elif not schedule:
         schedule = random_schedule(r, spec, machine.lanes(bits(spec.accumulator)))
     sizes = random_sizes(r, spec)
     return Case(seed, spec, schedule, sizes, random_arrays(seed, spec, sizes))
+
+
+def named_schedule(r: random.Random, spec: ConvSpec, machine: Machine) -> str:
+    """The lines of a dataflow by name; none where the machine cannot realise it."""
+    by_kind = DATAFLOWS[r.choice(sorted(DATAFLOWS))]
+    try:
+        (phase,) = by_kind[machine.kind](spec, machine).phases
+    except (KeyError, ConvError):
+        return ""
+    return "\n".join(phase.lines())
 
 
 def check(case: Case, machine: Machine) -> None:
@@ -93,7 +105,7 @@ def check(case: Case, machine: Machine) -> None:
     phase = lower_phase(parse_schedule(case.schedule))
     nests = build(made, phase, machine)
     arrays = with_packed(case, made, phase, machine)
-    for name, change in (("nest", lambda nest, phase: nest), *PASSES[machine.kind]):
+    for name, change in (("nest", unchanged), *PASSES[machine.kind]):
         before, nests = nests, tuple(change(n, phase) for n in nests)
         if nests == before and name != "nest":
             continue
@@ -111,6 +123,11 @@ def check(case: Case, machine: Machine) -> None:
         library = compiled.compiled(kernels, machine)
         runs = [code_runner(library, k) for k in kernels]
         compare("machine code", case, nests, arrays, want, runs)
+
+
+def unchanged(nest: Nest, phase: Phase) -> Nest:
+    """As it was built."""
+    return nest
 
 
 # --- running a form ---------------------------------------------------------------------------------------------

@@ -191,9 +191,7 @@ def depthwise(r: random.Random, axes: Axes, v: int) -> str:
         line += [f"{{o{t[1:]}+k{t[1:]}}}:unroll" for t in inner] + taps
     else:
         line += [f"{t}:unroll" for t in inner] + taps
-    return "\n".join(
-        [" ".join([*line, "g:simd"]), f"pack w: g/{v} oc c {' '.join(f'k{l}' for l in axes.letters)} g"]
-    )
+    return "\n".join([" ".join([*line, "g:simd"]), f"pack w: g/{v} oc c {' '.join(f'k{l}' for l in axes.letters)} g"])
 
 
 # --- tokens -------------------------------------------------------------------------------------------------------
