@@ -39,7 +39,6 @@ class Worker:
         self.library = LIBRARIES[library]
         self.processors = processors
         self.candidates: dict[str, Candidate] = {}
-        self.spread: set[str] = set()
         self.folder = Path()
 
     def versions(self) -> str:
@@ -49,7 +48,7 @@ class Worker:
     def prepare(self, job: Job) -> Mapping[str, tuple[bool, str]]:
         """Make all candidates: for each whether it is blocked, and what prevented it ("" where nothing did)."""
         release(self.processors)  # a library counts those that it may use
-        self.candidates, self.spread, self.folder = {}, set(), Path(job.folder)
+        self.candidates, self.folder = {}, Path(job.folder)
         ((spec, _),) = api.read(job.program).values()
         given = {t.name: np.load(self.folder / f"{t.name}.npy") for t in spec.arguments}
         builders: dict[str, Builder] = self.library.builders(spec, given, job.variants or job.threads)
@@ -78,11 +77,8 @@ class Worker:
     def burst(self, name: str, seconds: float) -> Burst:
         """Call it for so long, with its threads on processors of their own."""
         call = self.candidates[name].call
-        if name not in self.spread:
-            release(self.processors)
-            spread(call, self.processors)
-            self.spread.add(name)
-        release(self.processors[:1])
+        release(self.processors)
+        spread(call, self.processors)
         return burst(call, seconds)
 
     def forget(self) -> None:
