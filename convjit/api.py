@@ -79,8 +79,8 @@ def source_of(spec: str | os.PathLike[str]) -> Source:
         return Source(spec)
     path = os.fspath(spec)
     if not os.path.lexists(path):
-        hint = "A program has a '{'; anything else is taken as the path of a file."
-        raise ConvError.of(f"There is no file '{path}'.", hint=hint)
+        hint = "A program has a '{'; any other text is taken as the path of a file."
+        raise ConvError.of(f"There is no file '{path}'.", hint=hint if isinstance(spec, str) else "")
     return read_source(path)
 
 

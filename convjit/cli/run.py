@@ -63,7 +63,7 @@ def command(
     if out is not None:
         check_output_path(out)
     request = Request(_places(tensor), input, weight, out, inputs.parse_sizes(size), target, threads, seed)
-    blocks = api.read(file)
+    blocks = api.read(Path(file))
     specs = {name: spec for name, (spec, _) in blocks.items()}
     _check_places(request, specs)
     inputs.check_sizes(specs.values(), request.sizes)
