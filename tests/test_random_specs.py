@@ -20,6 +20,7 @@ from tests import random_specs, specs
 from tests.random_specs import Array, random_arrays, random_sizes
 
 EXAMPLES = 40
+AVX512 = pytest.param("cpu:avx512", marks=pytest.mark.isa("avx512f", "avx512vl", "avx512bw", "avx512dq"))
 SEEDS = st.integers(0, 2**32)
 TOLERANCE = {"f32": 1e-6, "f64": 2e-15}
 """Of steps that round: whole numbers are exact."""
@@ -57,7 +58,7 @@ def bound(kernel: Any, spec: ConvSpec, arrays: dict[str, Array]) -> Array:
     return result
 
 
-@pytest.mark.parametrize("target", ["cpu:avx2", "cpu:scalar"])
+@pytest.mark.parametrize("target", ["cpu:avx2", "cpu:scalar", AVX512])
 @settings(max_examples=EXAMPLES, deadline=None)
 @given(seed=SEEDS)
 def test_a_random_convolution(target: str, seed: int) -> None:
@@ -94,9 +95,10 @@ def test_an_infinite_weight_in_the_padding(target: str, run: str) -> None:
     assert got[0, 1, 1:].tolist() == [np.inf] * 11
 
 
+@pytest.mark.parametrize("target", ["cpu:avx2", AVX512])
 @settings(max_examples=EXAMPLES, deadline=None)
 @given(seed=SEEDS)
-def test_no_number_and_infinity(seed: int) -> None:
+def test_no_number_and_infinity(target: str, seed: int) -> None:
     """They reach exactly the outputs whose taps meet them: padding is left out, not multiplied by."""
     r = random.Random(seed)
     spec = floats(r)
@@ -106,6 +108,6 @@ def test_no_number_and_infinity(seed: int) -> None:
         for value in (np.nan, np.inf, -np.inf):
             if r.random() < 0.3:
                 array[r.randrange(array.size)] = value
-    kernel: Any = convjit.compile(spec, target="cpu:avx2")
+    kernel: Any = convjit.compile(spec, target=target)
     with np.errstate(invalid="ignore"):
         check(spec, kernel(**arrays), convjit.reference(spec, **arrays))
