@@ -24,6 +24,7 @@ from convjit.kernel.verify import verify
 from convjit.machine.machine import Machine
 from convjit.nest.from_schedule import nests as nests_of
 from convjit.nest.ir import Nest
+from convjit.nest.limits import check_limits
 from convjit.nest.passes import run_passes
 from convjit.runtime.assemble import CodeTarget, assembly
 from convjit.runtime.ptxas import assemble_ptx
@@ -71,9 +72,10 @@ class Compilation:
 
         def make() -> tuple[Nest, ...]:
             kind = self.machine.kind
-            return tuple(
-                run_passes(n, phase, kind) for n, phase in nests_of(self.spec, schedule, self.machine)
-            )
+            nests = tuple(run_passes(n, phase, kind) for n, phase in nests_of(self.spec, schedule, self.machine))
+            for nest in nests:
+                check_limits(nest, self.machine)
+            return nests
 
         return self.timed("nest", make)
 

@@ -55,7 +55,7 @@ def register_stage(c: Context, place: int) -> RegisterStage:
 def refuse_rolled(c: Context, item: Stage, inner: list[Plan]) -> None:
     """Registers have no address: every loop over the tile must be unrolled, a lane or a thread."""
     for p in inner:
-        if p.kind in ("serial", "worker") and not (c.gpu and item.tensor != c.domain.y):
+        if p.kind in ("serial", "worker"):
             text = f"'[{item.tensor}]' keeps a tile in registers, and '{p.token}' to its right is a rolled loop over it."
             raise ConvError.of(
                 text, p.token.span, note="Registers have no address; the loop must be written out.",

@@ -6,6 +6,7 @@ from convjit.errors import ConvError
 from convjit.machine.machine import Machine
 from convjit.schedule import from_ast
 from convjit.schedule.dataflow import DATAFLOWS, MISSING
+from convjit.schedule.legal import check
 from convjit.schedule.schedule import Schedule
 from convjit.spec.conv import ConvSpec
 
@@ -13,7 +14,9 @@ from convjit.spec.conv import ConvSpec
 def choose(spec: ConvSpec, machine: Machine) -> Schedule:
     """The schedule of a spec on a machine. Raises ConvError where the dataflow cannot be realised there."""
     if not isinstance(spec.dataflow, str):
-        return from_ast.lower(spec.dataflow)
+        schedule = from_ast.lower(spec.dataflow)
+        check(spec, schedule, machine)
+        return schedule
     generators = DATAFLOWS[spec.dataflow]
     if machine.kind not in generators:
         why, nearest = MISSING[spec.dataflow, machine.kind]

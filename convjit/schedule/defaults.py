@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from math import prod
+
 from convjit.machine.machine import Machine
 from convjit.schedule import spread, tile
-from convjit.schedule.facts import Facts
+from convjit.schedule.facts import FUSED, Facts
 from convjit.schedule.lanes import Lanes, choices
 from convjit.schedule.order import around
 from convjit.schedule.schedule import Schedule
 from convjit.schedule.tile import Tile
 from convjit.spec.conv import ConvSpec
+
+COPIED_FROM = 64
+"""Channels from which it pays to copy pixels whose channels lie apart."""
 
 
 def default(spec: ConvSpec, machine: Machine) -> Schedule:
@@ -30,15 +35,52 @@ def candidates(facts: Facts) -> list[Tile]:
 
 def rolled(facts: Facts, lanes: Lanes) -> list[Tile]:
     """Tiles whose sum runs in rolled loops: vectors of the lanes times a run of pixels or of channels."""
+    maker = tile.Rolled(facts, lanes)
+    most = facts.machine.vector_registers
+    shapes: list[tuple[int, tile.Counts]] = []
+    for counts in (c for loop, size in beside(facts, lanes).items() for c in runs(facts, loop, size)):
+        for vectors in useful(lanes.vectors(facts), most):
+            if not maker.fits(vectors, counts):
+                break
+            shapes.append((vectors, counts))
+    sums = [vectors * prod(n for _, n in counts) for vectors, counts in shapes]
+    enough = min(max(sums, default=0), facts.machine.fma_latency * facts.machine.fma_per_cycle)
+    kept = [shape for shape, acc in zip(shapes, sums, strict=True) if acc >= enough]
+    found = [maker.tile(*shape) for shape in kept]
+    return found + copying(facts, lanes, kept)
+
+
+def copying(facts: Facts, lanes: Lanes, shapes: list[tuple[int, tile.Counts]]) -> list[Tile]:
+    """The same tiles over a copy of some pixels, where the channels of a pixel lie far apart."""
+    spec = facts.spec
+    apart = facts.step(spec.input, "c") != 1 and facts.sizes["c"] > COPIED_FROM
+    if FUSED not in facts.pixels or facts.step(spec.input, FUSED) != 1 or not apart:
+        return []
+    maker = tile.Rolled(facts, lanes)
     found = []
-    for loop, size in beside(facts, lanes).items():
-        for count in range(1, min(size, facts.registers) + 1):
-            for vectors in range(1, min(lanes.vectors(facts), facts.registers) + 1):
-                counts = ((loop, count),) if count > 1 else ()
-                if not tile.fits(facts, lanes, vectors, counts, False):
-                    break
-                found.append(tile.rolled(facts, lanes, vectors, counts))
+    for vectors, counts in shapes:
+        own = vectors * lanes.width if lanes.axis == FUSED else dict(counts).get(FUSED, 1)
+        chunk = own * max(1, 16 // own)
+        if chunk % facts.lanes == 0 and chunk * facts.sizes["c"] * facts.element <= facts.machine.cache("L2").bytes // 2:
+            found.append(maker.tile(vectors, counts, chunk))
     return found
+
+
+def runs(facts: Facts, loop: str, size: int) -> list[tile.Counts]:
+    """A run of a loop, or whole rows of pixels beside each other."""
+    most = facts.machine.vector_registers
+    found: list[tile.Counts] = [((loop, n),) if n > 1 else () for n in useful(size, most)]
+    rows = [r for r in facts.pixels if loop == f"o{facts.letters[-1]}" and r in ("od", "oh")]
+    if rows and size <= most // 2 and not facts.open & {loop, rows[-1]}:
+        counts = useful(facts.pixels[rows[-1]], most // size)
+        found += [((rows[-1], n), *(((loop, size),) if size > 1 else ())) for n in counts if n > 1]
+    return found
+
+
+def useful(size: int, most: int) -> list[int]:
+    """The lengths that cut a loop into so and so many tiles of nearly equal length, shortest first."""
+    several = {-(-size // tiles) for tiles in range(1, min(size, 4 * most) + 1)}
+    return sorted(n for n in several | {1, *range(2, 9)} if n <= min(most, size))
 
 
 def beside(facts: Facts, lanes: Lanes) -> dict[str, int]:
@@ -46,6 +88,6 @@ def beside(facts: Facts, lanes: Lanes) -> dict[str, int]:
     if lanes.moves_x:
         return {"oc": facts.sizes["oc"]} if "oc" not in lanes.inner else {next(iter(facts.pixels)): 1}
     column = f"o{facts.letters[-1]}"
-    wanted = [loop for loop in facts.pixels if loop in ("p", column)]
+    wanted = [loop for loop in facts.pixels if loop in (FUSED, column)]
     short = [loop for loop, n in facts.pixels.items() if n > facts.pixels.get(wanted[0] if wanted else "", 1)]
     return {loop: facts.pixels[loop] for loop in dict.fromkeys([*wanted, *short])} or {"n": 1}

@@ -130,6 +130,12 @@ class Facts:
         return prod(ASSUMED if s is None else s for s in tensor.sizes[place + 1 :])
 
     @cached_property
+    def image(self) -> int:
+        """Bytes of the input of one group, of all images."""
+        sizes = (ASSUMED if s is None else s for s in self.spec.input.sizes)
+        return prod(sizes) * self.element // self.sizes["g"]
+
+    @cached_property
     def operations(self) -> int:
         """Multiply-adds of the whole convolution, open sizes as assumed."""
         return prod(self.pixels.values()) * self.spec.out_channels * self.depth

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from math import prod
-
 from convjit.schedule.facts import FUSED, Facts
 from convjit.schedule.lanes import Lanes
-from convjit.schedule.schedule import Fuse, Item, Level, Pack, Phase, Schedule, Stage
-from convjit.schedule.tile import Tile
+from convjit.schedule.schedule import Fuse, Item, Level, Pack, Phase, Prefetch, Schedule, Stage
+from convjit.schedule.tile import WAYS, Tile, crowd
 
 SHARED_FROM = 30_000
 """Cycles of work from which workers share it: waking one costs some ten thousand."""
+
+ROWS = 8
+"""Rows of a large image that stay close while all blocks of channels pass by."""
+
+PREFETCH = 8
+"""Turns of the innermost loop by which the weight is asked for ahead."""
 
 CHANNELS = 8
 """Channels at a time where they lie far apart: their lines of the input stay in the first cache for all taps."""
@@ -22,66 +26,73 @@ def around(facts: Facts, tile: Tile) -> Schedule:
     items: list[Item] = [*outer(facts, tile), Stage(facts.spec.output.name), *inner, *written(tile)]
     pack = Pack(facts.spec.weight.name, packed(facts, tile, inner))
     fuses = (Fuse(FUSED, facts.fused),) if facts.fused else ()
-    phase = Phase(tuple(items), packs=(pack,), fuses=fuses)
+    phase = Phase(tuple(items), packs=(pack,), fuses=fuses, prefetches=ahead(facts, tile, inner))
     return Schedule((phase,), "output_stationary", reasons(facts, tile))
 
 
 # --- outside the registers
 
 
-def outer(facts: Facts, tile: Tile) -> list[Level]:
+def outer(facts: Facts, tile: Tile) -> list[Item]:
     """The loops over tiles; those that workers share are the outermost of their axes."""
     sizes = {**facts.pixels, "g": facts.sizes["g"], "oc": facts.sizes["oc"]}
-    steps = {loop: step_of(tile, loop) for loop in sizes if loop not in tile.lanes.inner}
-    order = [loop for loop in loops_in_order(facts, tile) if loop in steps]
-    found = [Level(loop, steps[loop]) for loop in order if sizes[loop] > 1 or loop in facts.open]
-    block = pixel_block(facts, tile) if order[0] == FUSED else 0
-    if block:
-        found.insert(0, Level(FUSED, block))
-    if tile.cycles < SHARED_FROM:
-        return found
-    return shared(found, sizes)
+    steps = {loop: tile.step(loop) for loop in sizes if loop not in tile.lanes.inner}
+    order = [loop for loop in in_order(facts, tile) if sizes[loop] > 1 or loop in facts.open]
+    found = [Level(loop, steps[loop]) for loop in order if loop in steps]
+    rows = row_block(facts, tile)
+    if rows:
+        found.insert(next(i for i, l in enumerate(found) if l.axis in ("g", "oc")), Level(rows, ROWS))
+    if tile.cycles >= SHARED_FROM:
+        found = shared(found, sizes)
+    if not tile.chunk:
+        return [*found]
+    copy: list[Item] = [Stage(facts.spec.input.name, "scratch")]
+    place = next(i for i, l in enumerate(found) if l.axis == FUSED)
+    if found[place].step == tile.chunk:
+        return [*found[: place + 1], *copy, *found[place + 1 :]]
+    chunks = Level(FUSED, tile.chunk, found[place].kind)
+    return [*found[:place], chunks, *copy, *found[place + 1 :], Level(FUSED, steps[FUSED])]
 
 
-def step_of(tile: Tile, loop: str) -> int:
-    """How far a tile reaches along a loop."""
-    if loop == tile.lanes.axis:
-        return tile.vectors * dict(tile.lanes.loops)[loop]
-    return tile.count(loop)
-
-
-def loops_in_order(facts: Facts, tile: Tile) -> list[str]:
-    """Outermost first. Where taps are written out memory is walked in order; else a block of the weight stays in the
-    caches while pixels pass by, or pixels stay while the weight does, if that reads less."""
+def in_order(facts: Facts, tile: Tile) -> list[str]:
+    """Outermost first. Where taps are written out memory is walked in order, unless pixels push each other out of the
+    first cache. Else a block of the weight stays in the caches while pixels pass by; or, without taps, a few pixels
+    stay in the first while all of the weight passes from the second."""
     pixels = list(facts.pixels)
+    before = [p for p in pixels if p == "n"]
+    after = [p for p in pixels if p != "n"]
     if tile.spread:
-        if tile.lanes.axis in ("g", "oc"):
-            return [*pixels, "oc", "g"] if tile.lanes.axis == "g" else [*pixels, "g", "oc"]
-        return ["n", "g", "oc", *(p for p in pixels if p != "n")] if "n" in pixels else ["g", "oc", *pixels]
-    if pixels_stay(facts, tile):
-        *rows, column = pixels
-        return ["g", *rows, "oc", column] if column != FUSED else [*rows, "g", column, "oc"]
+        if tile.lanes.axis not in ("g", "oc"):
+            return [*before, "g", "oc", *after]
+        inner = ["oc", "g"] if tile.lanes.axis == "g" else ["g", "oc"]
+        return [*before, *after[:-1], *inner, after[-1]] if groups_stay(facts, tile) else [*pixels, *inner]
+    if tile.chunk or (FUSED in pixels and pixels_stay(facts)):
+        return ["g", *pixels, "oc"]
     return ["g", "oc", *pixels]
 
 
-def pixels_stay(facts: Facts, tile: Tile) -> bool:
-    """Whether the input, read once for every block of channels, would come from far away too often."""
-    machine = facts.machine
-    blocks = -(-facts.sizes["oc"] // step_of(tile, "oc"))
+def groups_stay(facts: Facts, tile: Tile) -> bool:
+    """Whether neighbouring pixels lie a page apart, so that walking channels first keeps none of them in the cache."""
+    column = list(facts.pixels)[-1]
+    many = (tile.count(column) + 2) * (tile.count("oh") + 2)
+    return crowd(facts.step(facts.spec.input, column) * facts.element, many) > WAYS // 2
+
+
+def pixels_stay(facts: Facts) -> bool:
+    """Whether the whole weight stays in the second cache, and the input does not."""
+    room = facts.machine.cache("L2").bytes
     weight = facts.sizes["oc"] * facts.depth * facts.element
-    image = facts.spec.input.elements or 0
-    image = image * facts.element // facts.sizes["g"]
-    room = machine.cache("L2").bytes // 2
-    far = image * (blocks - 1) / machine.cache("L3").bandwidth * facts.sizes["g"]
-    return image > room >= weight and far > tile.cycles / 4
+    return weight <= room and facts.image > room // 2
 
 
-def pixel_block(facts: Facts, tile: Tile) -> int:
-    """Pixels that stay in the first cache while all channels pass by: whole tiles."""
-    row = facts.sizes["c"] * facts.element
-    room = facts.machine.cache("L1").bytes // 2 // row
-    step = tile.count(FUSED)
-    return max(1, room // step) * step
+def row_block(facts: Facts, tile: Tile) -> str:
+    """The rows that are walked a few at a time, all channels in turn, where the image is far larger than the caches."""
+    rows = [p for p in facts.pixels if p in ("od", "oh")]
+    far = facts.image > facts.machine.cache("L2").bytes and facts.sizes["oc"] > tile.step("oc")
+    if tile.spread or not rows or not far or facts.depth == facts.sizes["c"] or tile.lanes.moves_x:
+        return ""
+    last = rows[-1]
+    return last if facts.pixels[last] >= 4 * ROWS and tile.count(last) == 1 and last not in facts.open else ""
 
 
 def shared(found: list[Level], sizes: dict[str, int]) -> list[Level]:
@@ -140,7 +151,7 @@ def packed(facts: Facts, tile: Tile, inner: list[Level]) -> tuple[Level, ...]:
     loops += [Level(t) for t in (*facts.taps, "c") if t not in named]
     lanes: Lanes = tile.lanes
     if lanes.moves_w:
-        block = step_of(tile, lanes.axis)
+        block = tile.step(lanes.axis)
         other = "oc" if lanes.axis == "g" else "g"
         head = [] if other in lanes.inner else [Level(other)]
         tail = [Level(loop) for loop, _ in lanes.loops]
@@ -148,6 +159,21 @@ def packed(facts: Facts, tile: Tile, inner: list[Level]) -> tuple[Level, ...]:
     count = tile.count("oc")
     block_ = [Level("oc", count)] if count > 1 else []
     return tuple([Level("g"), *block_, *loops, Level("oc")])
+
+
+def ahead(facts: Facts, tile: Tile, inner: list[Level]) -> tuple[Prefetch, ...]:
+    """Ask for the weight ahead where it streams by: once for each line, so where a vector is a line, or where it comes
+    from far away."""
+    machine = facts.machine
+    loops = [l for l in inner if l.axis == "c"]
+    if tile.spread or not tile.lanes.moves_w or len(loops) != 1 or facts.sizes["c"] < 2 * PREFETCH:
+        return ()
+    block = tile.step(tile.lanes.axis) * facts.depth * facts.element
+    near = block <= machine.cache("L1").bytes // 2
+    whole = facts.sizes["g"] * facts.sizes["oc"] * facts.depth * facts.element
+    line = tile.lanes.width * facts.element >= machine.cache("L2").line
+    wanted = (line and not near) or whole > machine.cache("L2").bytes
+    return (Prefetch(facts.spec.weight.name, loops[0], PREFETCH),) if wanted else ()
 
 
 # --- why
@@ -165,8 +191,3 @@ def reasons(facts: Facts, tile: Tile) -> tuple[str, ...]:
     share = facts.operations / lanes.width / machine.fma_per_cycle / max(tile.cycles, 1.0)
     found.append(f"by its count of instructions it reaches {min(share, 1.0):.0%} of the machine's multiply-adds")
     return tuple(found)
-
-
-def footprint(facts: Facts) -> int:
-    """Bytes of the packed weight."""
-    return prod((facts.sizes["g"], facts.sizes["oc"], facts.depth, facts.element))

@@ -3,41 +3,53 @@
 A turn multiplies the tile once: `acc` fused multiply-adds, of which the machine starts so many in a cycle, each needing
 its sum from the turn before (latency). It loads the operands that the tile needs. Whatever takes longest is the cost,
 so a tile that is too small waits, one that is cut badly by the sizes wastes turns, and one that has more sums than
-registers is not considered. The same count serves dense, grouped and depthwise convolutions, channels first or last.
+registers is not considered. The same count serves dense and grouped convolutions, channels first or last.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import ceil, prod
+from math import ceil, gcd, prod
 
-from convjit.schedule.facts import Facts
+from convjit.schedule.facts import FUSED, Facts
 from convjit.schedule.lanes import Lanes
 
 SWITCH = 2.0
 """Cycles between two tiles: stores, new zeros, loops; as few as that where the tile just fills the pipelines …"""
 
 SWITCH_MORE = 6.0
-"""… and so many more for every two sums beyond."""
+"""… and so many more for every two sums beyond …"""
 
 SWITCH_MOST = 25.0
+"""… but no more than that."""
 
-PART_BYTES = 4096
-"""Addresses that differ by a multiple of this lie in the same few lines of the first cache: its ways hold 8 of them."""
+LOAD = 0.04
+"""Cycles that a load costs though it is hidden behind multiply-adds: it takes room in every queue."""
+
+LINE = 1.3
+"""Cycles for a line of the input that comes from the second cache, in no order that is fetched ahead."""
+
+PAGE = 4096
+"""Lines whose addresses differ by a multiple of this share one place of the first cache, which holds WAYS of them."""
 
 WAYS = 8
+
+Counts = tuple[tuple[str, int], ...]
+"""Loops, and how many of each a tile has beside its vectors: (("ow", 6),)."""
 
 
 @dataclass(frozen=True)
 class Tile:
-    """`vectors` of the lanes side by side, times `counts` of other loops: (("ow", 6),). `spread`: taps written out, ()
-    where the sum's loops are all rolled. `cycles` for the whole convolution."""
+    """`vectors` of the lanes side by side, times `counts` of other loops. `spread`: taps written out, () where the
+    sum's loops are all rolled. `chunk`: so many of the fused pixels are copied first, channel by channel, 0 where
+    none are. `cycles` are those of the whole convolution."""
 
     lanes: Lanes
     vectors: int
-    counts: tuple[tuple[str, int], ...]
+    counts: Counts
     spread: tuple[str, ...]
     cycles: float
+    chunk: int = 0
 
     @property
     def acc(self) -> int:
@@ -48,17 +60,15 @@ class Tile:
         """How many of a loop."""
         return dict(self.counts).get(loop, 1)
 
+    def step(self, loop: str) -> int:
+        """How far a tile reaches along a loop."""
+        return self.vectors * dict(self.lanes.loops)[loop] if loop == self.lanes.axis else self.count(loop)
+
 
 def pieces(size: int, tile: int) -> list[tuple[int, int]]:
     """(length, how many) of the tiles that a loop is cut into."""
     whole, rest = divmod(size, tile)
     return [(n, times) for n, times in ((tile, whole), (rest, 1)) if n and times]
-
-
-def switch(acc: int, facts: Facts) -> float:
-    """Cycles from one tile to the next."""
-    full = facts.machine.fma_latency * facts.machine.fma_per_cycle
-    return min(SWITCH_MOST, SWITCH + SWITCH_MORE * max(0, acc - full) / 2)
 
 
 def moves_x(loop: str) -> bool:
@@ -71,82 +81,117 @@ def moves_w(loop: str) -> bool:
     return loop in ("g", "oc")
 
 
-def elements(lanes: Lanes, vectors: int, counts: tuple[tuple[str, int], ...]) -> tuple[int, int]:
-    """How many registers' worth of the input and of the weight a tile touches in a turn."""
-    x = prod(n for loop, n in counts if moves_x(loop)) * (vectors if lanes.moves_x else 1)
-    w = prod(n for loop, n in counts if moves_w(loop)) * (vectors if lanes.moves_w else 1)
-    return x, w
+def crowd(step: int, many: int) -> int:
+    """How many of so many lines, `step` bytes apart, share one place of the first cache."""
+    return -(-many // max(1, PAGE // gcd(step, PAGE))) if step >= 64 else 1
 
 
-def fits(facts: Facts, lanes: Lanes, vectors: int, counts: tuple[tuple[str, int], ...], spread: bool) -> bool:
-    """Whether sums and operands have room in the registers."""
-    acc = vectors * prod(n for _, n in counts)
-    if spread:  # neighbours of the input live on from tap to tap
-        return acc <= facts.registers // 2
-    x, w = elements(lanes, vectors, counts)
-    held, stream = (x, w) if x <= w else (w, x)
-    if held == 1 and (facts.machine.masks or not lanes.needs_register(x <= w)):
-        stream = 0  # read by the multiply-add itself
-    spare = 1 if facts.registers > 16 or not facts.machine.vector_bits else 0  # without a fused one, the product
-    return acc + held + min(stream, 1) + spare <= facts.registers
+class Rolled:
+    """Tiles with these lanes whose sum runs in rolled loops."""
+
+    def __init__(self, facts: Facts, lanes: Lanes) -> None:
+        self.facts, self.lanes, self.machine = facts, lanes, facts.machine
+        sizes = {**facts.pixels, "g": facts.sizes["g"], "oc": facts.sizes["oc"], lanes.axis: lanes.vectors(facts)}
+        self.sizes = {loop: n for loop, n in sizes.items() if loop not in lanes.inner}
+        self.known: dict[tuple[int, Counts], float] = {}
+
+    # --- what fits
+
+    def elements(self, vectors: int, counts: Counts) -> tuple[int, int]:
+        """How many registers' worth of the input and of the weight a tile touches in a turn."""
+        lanes = self.lanes
+        x = prod(n for loop, n in counts if moves_x(loop)) * (vectors if lanes.moves_x else 1)
+        return x, prod(n for loop, n in counts if moves_w(loop)) * (vectors if lanes.moves_w else 1)
+
+    def fits(self, vectors: int, counts: Counts) -> bool:
+        """Whether sums and operands have room in the registers: one operand is held, the other streams by."""
+        machine = self.machine
+        x, w = self.elements(vectors, counts)
+        held, stream = (x, 1) if x <= w else (w, 1)
+        if held == 1 and (machine.masks or not self.lanes.needs_register(x <= w)):
+            stream = 0  # read by the multiply-add itself
+        spare = 1 if machine.vector_registers > 16 or not machine.vector_bits else 0  # not fused: the product
+        return vectors * prod(n for _, n in counts) + held + stream + spare <= machine.vector_registers
+
+    # --- what it costs
+
+    def turn(self, vectors: int, counts: Counts, block: int, chunk: int) -> float:
+        """Cycles of one turn. `block`: bytes of the weight that tiles of this kind read again and again."""
+        key = vectors, counts
+        if key in self.known:
+            return self.known[key]
+        facts, machine, lanes = self.facts, self.machine, self.lanes
+        x, w = self.elements(vectors, counts)
+        acc, loads = vectors * prod(n for _, n in counts), x * lanes.x_cost + w
+        work = max(ceil(acc / machine.fma_per_cycle), machine.fma_latency, loads / machine.loads_per_cycle)
+        stream = w * (lanes.width if lanes.moves_w else 1) * facts.element / machine.cache("L2").bandwidth
+        if block > machine.cache("L1").bytes // 2:
+            work = max(work, stream) + 0.1 * stream
+        found = self.known[key] = work + LOAD * (loads + w) + self.lines(vectors, counts, chunk)
+        return found
+
+    def lines(self, vectors: int, counts: Counts, chunk: int) -> float:
+        """Cycles of a turn for lines of the input. Where channels lie apart every turn has lines of its own; they
+        come from the second cache unless those of all channels stay in the first."""
+        facts = self.facts
+        if facts.step(facts.spec.input, "c") == 1 or facts.sizes["c"] == 1:
+            return 0.0
+        if chunk:
+            return 0.25 * LINE * max(1.0, chunk * facts.element / 64)
+        reach = [(loop, n) for loop, n in counts if moves_x(loop)]
+        reach += [(self.lanes.axis, vectors * self.lanes.width)] if self.lanes.moves_x else []
+        found = 1.0
+        for loop, n in reach:
+            span = (n - 1) * facts.step(facts.spec.input, loop) * facts.element
+            found *= span / 64 + 1 if span < 64 * n else n
+        rows = prod(facts.spec.kernel_size[:-1])
+        if facts.sizes["c"] * rows * (found + 0.5) * 64 <= facts.machine.cache("L1").bytes // 2:
+            return 0.0
+        return LINE * found / facts.spec.kernel_size[-1]
+
+    def switch(self, acc: int) -> float:
+        """Cycles from one tile to the next."""
+        full = self.machine.fma_latency * self.machine.fma_per_cycle
+        return min(SWITCH_MOST, SWITCH + SWITCH_MORE * max(0, acc - full) / 2)
+
+    def tile(self, vectors: int, counts: Counts, chunk: int = 0) -> Tile:
+        """The tile with its cycles."""
+        facts, lanes = self.facts, self.lanes
+        self.known.clear() if chunk else None
+        block = vectors * lanes.width * facts.depth * facts.element if lanes.moves_w else 0
+        cut = [(loop, pieces(self.sizes[loop], n)) for loop, n in ((lanes.axis, vectors), *counts)]
+        outside = prod(n for loop, n in self.sizes.items() if loop not in dict(cut))
+        total = 0.0
+        for parts in combinations(cut):
+            here, *others = [n for n, _ in parts]
+            inner = tuple((loop, n) for (loop, _), n in zip(counts, others, strict=True))
+            acc = here * prod(others)
+            cost = facts.depth * self.turn(here, inner, block, chunk)
+            store = acc * lanes.store_cost(facts, inner)
+            total += prod(times for _, times in parts) * (cost + self.switch(acc) + store)
+        return Tile(lanes, vectors, counts, (), total * outside * self.crowded(counts) + self.copied(chunk), chunk)
+
+    def crowded(self, counts: Counts) -> float:
+        """How much slower: lines of the input that push each other out of the first cache in every turn."""
+        facts = self.facts
+        if facts.step(facts.spec.input, "c") != 1:
+            return 1.0
+        steps = [(facts.step(facts.spec.input, loop) * facts.element, n) for loop, n in counts if moves_x(loop)]
+        return 2.0 if any(crowd(step, n) > WAYS for step, n in steps) else 1.0
+
+    def copied(self, chunk: int) -> float:
+        """Cycles of copying the input once, chunk by chunk."""
+        if not chunk:
+            return 0.0
+        facts = self.facts
+        rows = -(-facts.pixels[FUSED] // chunk) * facts.sizes["c"] * facts.sizes["g"]
+        rows *= prod(n for loop, n in facts.pixels.items() if loop != FUSED)
+        return rows * (3.0 * -(-chunk // facts.lanes) + LINE * (chunk * facts.element / 64 + 1))
 
 
-def turn(facts: Facts, lanes: Lanes, vectors: int, counts: tuple[tuple[str, int], ...], block: int) -> float:
-    """Cycles of one turn of a rolled loop. `block`: bytes of the weight that tiles of this kind read again and again."""
-    machine = facts.machine
-    acc = vectors * prod(n for _, n in counts)
-    x, w = elements(lanes, vectors, counts)
-    loads = x * lanes.x_cost + w
-    work = max(ceil(acc / machine.fma_per_cycle), machine.fma_latency, loads / machine.loads_per_cycle)
-    stream = w * (lanes.width if lanes.moves_w else 1) * facts.element / machine.cache("L2").bandwidth
-    far = block > machine.cache("L1").bytes // 2
-    return max(work, stream if far else 0.0) + (0.1 * stream if far else 0.0) + 0.02 * (loads + w)
-
-
-def crowded(facts: Facts, counts: tuple[tuple[str, int], ...]) -> float:
-    """How much slower: lines of the input that push each other out of the first cache in every turn."""
-    spec = facts.spec
-    if facts.step(spec.input, "c") != 1:
-        return 1.0
-    for loop, n in counts:
-        step = facts.step(spec.input, loop) * facts.element
-        if moves_x(loop) and step and n * step // PART_BYTES and n > WAYS * max(1, PART_BYTES // gcd_power(step)):
-            return 2.0
-    return 1.0
-
-
-def gcd_power(step: int) -> int:
-    """The largest power of two that divides it, at most PART_BYTES."""
-    return min(step & -step, PART_BYTES)
-
-
-def rolled(facts: Facts, lanes: Lanes, vectors: int, counts: tuple[tuple[str, int], ...]) -> Tile:
-    """A tile whose sum runs in rolled loops."""
-    block = vectors * lanes.width * facts.depth * facts.element if lanes.moves_w else 0
-    sizes = {loop: lanes.vectors(facts) if loop == lanes.axis else n for loop, n in outputs(facts, lanes).items()}
-    cut = [(loop, pieces(sizes[loop], n)) for loop, n in ((lanes.axis, vectors), *counts)]
-    outside = prod(n for loop, n in sizes.items() if loop not in dict(cut))
-    total = 0.0
-    for parts in combinations(cut):
-        own = dict(parts)
-        here = own.pop(lanes.axis)
-        inner = tuple((loop, n) for loop, (n, _) in own.items())
-        times = here[1] * prod(t for _, t in own.values())
-        acc = here[0] * prod(n for _, n in inner)
-        cost = facts.depth * turn(facts, lanes, here[0], inner, block)
-        total += times * (cost + switch(acc, facts) + acc * lanes.store_cost(facts, inner))
-    return Tile(lanes, vectors, counts, (), total * outside * crowded(facts, counts))
-
-
-def outputs(facts: Facts, lanes: Lanes) -> dict[str, int]:
-    """The loops of the output and their sizes."""
-    sizes = {**facts.pixels, "g": facts.sizes["g"], "oc": facts.sizes["oc"]}
-    return {loop: n for loop, n in sizes.items() if loop not in lanes.inner}
-
-
-def combinations(cut: list[tuple[str, list[tuple[int, int]]]]) -> list[list[tuple[str, tuple[int, int]]]]:
+def combinations(cut: list[tuple[str, list[tuple[int, int]]]]) -> list[list[tuple[int, int]]]:
     """Every choice of one piece for each loop."""
-    found: list[list[tuple[str, tuple[int, int]]]] = [[]]
-    for loop, parts in cut:
-        found = [[*rest, (loop, part)] for rest in found for part in parts]
+    found: list[list[tuple[int, int]]] = [[]]
+    for _, parts in cut:
+        found = [[*rest, part] for rest in found for part in parts]
     return found

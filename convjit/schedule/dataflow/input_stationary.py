@@ -58,7 +58,7 @@ def register_tile(spec: ConvSpec, machine: Machine, v: Vectors) -> Tile | None:
 def by_position(spec: ConvSpec, v: Vectors, tile: Tile) -> Schedule:
     """Every input position of the tile is in a register; all taps and channels that it meets follow."""
     axes = [(f"o{a.lower()}", f"k{a.lower()}", t) for a, t in zip(spec.spatial, tile.outputs, strict=True)]
-    walked = [Level(o, 1, "unroll", k) if t > 1 else Level(o, 1, "unroll") for o, k, t in axes]
+    walked = [Level(o, 1, "unroll", k) for o, k, t in axes if t > 1]
     taps = [k for _, k, _ in axes]
     items: tuple[Item, ...] = (
         Level("n"), Level("g"), *(Level(o, t, "thread" if i == 0 else "serial") for i, (o, _, t) in enumerate(axes)),

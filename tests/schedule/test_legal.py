@@ -1,0 +1,135 @@
+"""Schedules that cannot be: each with the message that it gets."""
+
+from __future__ import annotations
+
+import pytest
+
+import convjit
+from convjit.errors import ConvError, Unavailable
+from tests.conftest import Golden
+
+SPEC = """conv l {{
+    input x : f32[N=1, H={h}, W=8, C=16]
+    weight w : f32[KH=3, KW=3, OC=32, IC=16]
+    pad same
+    {more}
+    dataflow {{
+        {line}
+    }}
+}}"""
+
+CPU = {
+    "axis": "oc oh ow [y] kh kw cc",
+    "fused_part": "fuse p = oh.ow; p/4 oh [y] oc kh kw c p:unroll",
+    "fused_name": "fuse oc = oh.ow; oc [y] kh kw c",
+    "fused_sum": "fuse p = oh.kh; p [y] oc kw ow c",
+    "kind": "oc oh ow:unrol [y] kh kw c",
+    "kind_of_gpu": "oc oh ow:warp [y] kh kw c",
+    "kind_later": "oc oh ow [y] kh kw c:dot",
+    "step_not_smaller": "oc/8 oc/8 oh ow [y] kh kw c oc:unroll",
+    "not_walked": "oc/8 oh ow [y] kh kw c",
+    "lanes_not_innermost": "oh ow oc/8:simd [y] kh kw c oc:unroll",
+    "lanes_of_a_sum": "oc oh ow [y] kh kw c/8 c:simd",
+    "lanes_without_instruction": "oh ow oc/32 [y] kh kw c oc:simd",
+    "thread_on_a_sum": "oc oh ow [y] kh:thread kw c",
+    "thread_inside": "oc/8 oh ow oc:thread [y] kh kw c",
+    "no_output": "oc oh ow kh kw c",
+    "staged_twice": "oc oh [w] ow [w] [y] kh kw c",
+    "staged_outward": "oc oh [w] ow:unroll [w: scratch] [y] kh:unroll kw:unroll c:unroll",
+    "unknown_tensor": "[z] oc oh ow [y] kh kw c",
+    "shared_on_cpu": "oc oh [x: shared] ow [y] kh kw c",
+    "ring_on_cpu": "oc oh [x: scratch ring 2] ow [y] kh kw c",
+    "ring_of_registers": "oc oh ow [x: registers ring 2] [y] kh kw c",
+    "converted": "oc oh [x: scratch as i16] ow [y] kh kw c",
+    "swizzled": "oc oh [x: scratch swizzle 128] ow [y] kh kw c",
+    "cache_level": "oc oh [x: L1] ow [y] kh kw c",
+    "rolled_register_tile": "oc/8 oh ow [y] kh kw c oc",
+    "position_pair": "oc oh/2 ow [y] {{oh+kw}}:unroll kh kw:unroll c",
+    "position_rolled": "oc oh/2 ow [y] {{oh+kh}} kh:unroll kw c",
+    "position_tail": "oc oh/3 ow [y] {{oh+kh}}:unroll kh:unroll kw c",
+    "too_much_code": "oh/8 ow/8 [y] kh:unroll kw:unroll c:unroll oh:unroll ow:unroll oc:unroll",
+    "packed_input": "oc oh ow [y] kh kw c; pack x: n h w c",
+    "packed_twice": "oc oh ow [y] kh kw c; pack w: oc kh kw c; pack w: kh kw c oc",
+    "pack_incomplete": "oc oh ow [y] kh kw c; pack w: oc kh kw",
+    "pack_unknown": "oc oh ow [y] kh kw c; pack w: oc kh kw c oh",
+    "pack_kind": "oc oh ow [y] kh kw c; pack w: oc kh kw c:unroll",
+    "pack_across": "oc/8 oh ow [y] kh kw c oc/4:unroll oc:unroll; pack w: oc/16 kh kw c oc",
+    "prefetch_unknown": "oc oh ow [y] kh kw c; prefetch y c 8",
+    "prefetch_no_loop": "oc oh ow [y] kh kw c; prefetch w c/4 8",
+    "launch_on_cpu": "oc oh ow [y] kh kw c; launch threads 128",
+    "two_fuses": "fuse p = oh.ow; fuse q = n.oh; p [y] oc kh kw c",
+    "no_loops": "pack w: oc kh kw c",
+}
+GPU = {
+    "rolled_operand": "oc:block oh:block [x] ow:thread [y] kh kw c",
+    "lanes_on_gpu": "oc:block oh:block ow/8:block [y] kh kw c ow:simd",
+    "global_and_block": "oc:block oh:global ow:global [y] kh kw c",
+    "block_inside": "oh:thread oc:block ow:block [y] kh kw c",
+    "lanes_of_a_warp": "oc:block oh:block ow/8:block ow:lane [y] kh kw c",
+    "too_many_threads": "oc:thread oh:thread ow:thread [y] kh kw c",
+    "scratch_on_gpu": "oc:block oh:block [x: scratch] ow:thread [y] kh kw c",
+    "matrix_roles": "oc/8:block oh:block ow:thread [y] kh kw c oc:m",
+    "launch_later": "oc:block oh:block ow:thread [y] kh kw c; launch persistent 132",
+    "launch_unknown": "oc:block oh:block ow:thread [y] kh kw c; launch cheese 2",
+    "copied_by_tma": "oc:block oh:block ow:thread [y] kh kw c/4 [x: shared by tma] c",
+    "barrier_in_unrolled": "oc:block oh:block ow/2:block [y] ow:unroll kh [x: shared] kw c",
+    "output_in_shared": "oc:block oh:block ow:thread [y] [y: shared] kh kw c",
+}
+
+
+def refusal(line: str, target: str, h: str = "8", more: str = "") -> ConvError:
+    """The error that the line gets."""
+    text = SPEC.format(line=line.replace("{{", "{").replace("}}", "}").replace("; ", "\n        "), h=h, more=more)
+    with pytest.raises(ConvError) as caught:
+        kernel = convjit.compile(text, target=target)
+        kernel.dump("kernel")  # type: ignore[union-attr]
+    return caught.value
+
+
+@pytest.mark.parametrize("name", CPU)
+def test_on_a_cpu(name: str, golden: Golden) -> None:
+    golden(f"{name}.txt", f"{refusal(CPU[name], 'cpu:avx2')}\n")
+
+
+@pytest.mark.parametrize("name", GPU)
+def test_on_a_gpu(name: str, golden: Golden) -> None:
+    golden(f"{name}.txt", f"{refusal(GPU[name], 'cuda:sm_80')}\n")
+
+
+def test_asynchronous_copies_need_a_newer_gpu(golden: Golden) -> None:
+    line = "oc:block oh:block [y] kh kw c [x: shared by cp.async] ow:thread"
+    golden("cp_async.txt", f"{refusal(line, 'cuda:sm_75')}\n")
+
+
+def test_positions_need_stride_one(golden: Golden) -> None:
+    line = "oc oh/2 ow [y] {{oh+kh}}:unroll kh:unroll kw c"
+    golden("position_stride.txt", f"{refusal(line, 'cpu:avx2', more='dilation 2')}\n")
+
+
+def test_scratch_memory_is_on_the_stack(golden: Golden) -> None:
+    golden("scratch_too_large.txt", f"{refusal('[x: scratch] oc oh ow [y] kh kw c', 'cpu:avx2', h='1200')}\n")
+
+
+def test_shared_memory_is_small(golden: Golden) -> None:
+    line = "oc:block [x: shared] oh ow:thread [y] kh kw c"
+    golden("too_much_shared.txt", f"{refusal(line, 'cuda:sm_80', h='800')}\n")
+
+
+def test_open_axes_are_stepped_through_before_they_are_written_out(golden: Golden) -> None:
+    line = "oc ow [y] kh kw c oh:unroll"
+    golden("open_unroll.txt", f"{refusal(line, 'cpu:avx2', h='?')}\n")
+
+
+def test_what_comes_later_is_told_apart_from_what_is_wrong() -> None:
+    assert isinstance(refusal(CPU["converted"], "cpu:avx2"), Unavailable)
+    assert not isinstance(refusal(CPU["axis"], "cpu:avx2"), Unavailable)
+
+
+def test_everything_wrong_is_told_at_once() -> None:
+    error = refusal("oc oh ow:warp [y] kh:thread kw cc", "cpu:avx2")
+    assert len(error.diagnostics) >= 3
+
+
+def test_a_phase_has_no_name_and_stands_alone() -> None:
+    with pytest.raises(ConvError, match="A direct convolution has one phase, without a name"):
+        convjit.compile(SPEC.format(line="oc oh ow [y] kh kw c", h="8", more="").replace("dataflow {", "dataflow gemm {"))
