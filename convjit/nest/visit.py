@@ -8,6 +8,7 @@ from dataclasses import replace
 from convjit.nest.affine import Affine, Bound
 from convjit.nest.ir import (
     HINTS,
+    NESTED,
     Apply,
     Expr,
     Guard,
@@ -16,7 +17,6 @@ from convjit.nest.ir import (
     Load,
     Loop,
     MulAdd,
-    NESTED,
     Number,
     Par,
     Prefetch,
