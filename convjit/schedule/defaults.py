@@ -13,7 +13,7 @@ from convjit.schedule.schedule import Schedule
 from convjit.schedule.tile import Tile
 from convjit.spec.conv import ConvSpec
 
-COPIED_FROM = 64
+COPIED_FROM = 32
 """Channels from which it pays to copy pixels whose channels lie apart."""
 
 
@@ -53,7 +53,7 @@ def rolled(facts: Facts, lanes: Lanes) -> list[Tile]:
 def copying(facts: Facts, lanes: Lanes, shapes: list[tuple[int, tile.Counts]]) -> list[Tile]:
     """The same tiles over a copy of some pixels, where the channels of a pixel lie far apart."""
     spec = facts.spec
-    apart = facts.step(spec.input, "c") != 1 and facts.sizes["c"] > COPIED_FROM
+    apart = facts.step(spec.input, "c") != 1 and facts.sizes["c"] >= COPIED_FROM
     if FUSED not in facts.pixels or facts.step(spec.input, FUSED) != 1 or not apart:
         return []
     maker = tile.Rolled(facts, lanes)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import prod
+
 from convjit.schedule.facts import FUSED, Facts
 from convjit.schedule.lanes import Lanes
 from convjit.schedule.schedule import Fuse, Item, Level, Pack, Phase, Prefetch, Schedule, Stage
@@ -44,6 +46,9 @@ def outer(facts: Facts, tile: Tile) -> list[Item]:
         found.insert(next(i for i, l in enumerate(found) if l.axis in ("g", "oc")), Level(rows, ROWS))
     if tile.cycles >= SHARED_FROM:
         found = shared(found, sizes)
+    if tile.spread and groups_stay(facts, tile) and tile.acc + prod(facts.sizes[t] for t in tile.spread) < facts.registers:
+        place = next(i for i, l in enumerate(found) if l.axis == "g")
+        return [*found[: place + 1], Stage(facts.spec.weight.name), *found[place + 1 :]]
     if not tile.chunk:
         return [*found]
     copy: list[Item] = [Stage(facts.spec.input.name, "scratch")]
@@ -73,6 +78,8 @@ def in_order(facts: Facts, tile: Tile) -> list[str]:
 
 def groups_stay(facts: Facts, tile: Tile) -> bool:
     """Whether neighbouring pixels lie a page apart, so that walking channels first keeps none of them in the cache."""
+    if tile.lanes.axis != "g":
+        return False
     column = list(facts.pixels)[-1]
     many = (tile.count(column) + 2) * (tile.count("oh") + 2)
     return crowd(facts.step(facts.spec.input, column) * facts.element, many) > WAYS // 2

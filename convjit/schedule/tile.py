@@ -23,8 +23,14 @@ SWITCH_MORE = 6.0
 SWITCH_MOST = 25.0
 """… but no more than that."""
 
-LOAD = 0.04
+LOAD = 0.07
 """Cycles that a load costs though it is hidden behind multiply-adds: it takes room in every queue."""
+
+QUEUES = 0.95
+"""The part of its loads that a machine does when it does nothing else."""
+
+PAGES = 48
+"""Pages that can be read in turns without looking for them again."""
 
 LINE = 1.3
 """Cycles for a line of the input that comes from the second cache, in no order that is fetched ahead."""
@@ -123,10 +129,10 @@ class Rolled:
         facts, machine, lanes = self.facts, self.machine, self.lanes
         x, w = self.elements(vectors, counts)
         acc, loads = vectors * prod(n for _, n in counts), x * lanes.x_cost + w
-        work = max(ceil(acc / machine.fma_per_cycle), machine.fma_latency, loads / machine.loads_per_cycle)
+        work = max(ceil(acc / machine.fma_per_cycle), machine.fma_latency, loads / machine.loads_per_cycle / QUEUES)
         stream = w * (lanes.width if lanes.moves_w else 1) * facts.element / machine.cache("L2").bandwidth
         if block > machine.cache("L1").bytes // 2:
-            work = max(work, stream) + 0.1 * stream
+            work = max(work, stream) + 0.05 * stream
         found = self.known[key] = work + LOAD * (loads + w) + self.lines(vectors, counts, chunk)
         return found
 
@@ -144,8 +150,9 @@ class Rolled:
         for loop, n in reach:
             span = (n - 1) * facts.step(facts.spec.input, loop) * facts.element
             found *= span / 64 + 1 if span < 64 * n else n
-        rows = prod(facts.spec.kernel_size[:-1])
-        if facts.sizes["c"] * rows * (found + 0.5) * 64 <= facts.machine.cache("L1").bytes // 2:
+        rows, deep = prod(facts.spec.kernel_size[:-1]), facts.sizes["c"]
+        pages = deep * min(1.0, facts.step(facts.spec.input, "c") * facts.element / PAGE)
+        if deep * rows * (found + 0.5) * 64 <= facts.machine.cache("L1").bytes // 2 and pages <= PAGES:
             return 0.0
         return LINE * found / facts.spec.kernel_size[-1]
 
