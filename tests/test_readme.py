@@ -79,5 +79,5 @@ def test_dataflows_are_counted(request: pytest.FixtureRequest) -> None:
     if request.config.getoption("--update-golden"):
         (ROOT / "README.md").write_text(DATAFLOWS.sub(lambda _: counted, README), encoding="utf-8")
         return
-    assert shown == counted
+    assert shown == counted, "the README's table is old; write it anew with --update-golden"
     assert len(set(counted.splitlines())) == 2 + 4
