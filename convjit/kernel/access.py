@@ -14,6 +14,7 @@ from convjit.errors import InternalError
 from convjit.kernel.builder import Builder
 from convjit.kernel.every_second import every_second
 from convjit.kernel.ir import Attribute, If, Merged, Operand, Type, vector
+from convjit.kernel.part_stores import MOST, part, parts
 from convjit.kernel.transpose import Scattered, Waiting
 from convjit.kernel.variables import ALWAYS, Plan, Variables, Where
 from convjit.nest.affine import Affine
@@ -47,12 +48,13 @@ class Spot:
 
 
 class Access:
-    """Access to buffers that have addresses. `constant` are those that nobody writes."""
+    """Access to buffers that have addresses. `constant` are those that nobody writes; `masks`: a mask costs nothing."""
 
     def __init__(
-        self, b: Builder, v: Variables, buffers: dict[str, Buffer], gpu: bool, constant: frozenset[str]
+        self, b: Builder, v: Variables, buffers: dict[str, Buffer], gpu: bool, constant: frozenset[str], masks: bool
     ) -> None:
         self.b, self.v, self.buffers, self.gpu, self.constant = b, v, buffers, gpu, constant
+        self.masks = masks
         self.scattered = Scattered(b)
         self.spots: dict[tuple[int, int], tuple[Load, Spot]] = {}
         self.bases: dict[int, tuple[Spot, str]] = {}
@@ -289,6 +291,10 @@ class Access:
             align = self.alignment(spot, bits(dtype) // 8 * n)
             if w.mask is None:
                 self.b.do("store", vector(dtype, n), value, pointer, align=align)
+            elif isinstance(w.mask, tuple) and isinstance(value, str) and self.in_parts(w.mask):
+                for first, size in parts(w.mask):
+                    piece = part(self.b, value, dtype, n, first, size)
+                    self.b.do("store", vector(dtype, size), piece, self.pointer(spot, access, first), align=spot.size)
             else:
                 self.b.do("store_masked", vector(dtype, n), value, pointer, self.mask(w.mask), align=align)
             return
@@ -304,6 +310,10 @@ class Access:
                 self.b.lines.append(If(bit, body))
             elif w.mask is None or w.mask[lane]:
                 self.scatter_lane(access, spot, value, dtype, lane, step)
+
+    def in_parts(self, mask: tuple[bool, ...]) -> bool:
+        """Whether plain stores of a few runs are better than a masked one."""
+        return not self.gpu and not self.masks and len(parts(mask)) <= MOST
 
     def scatter_lane(self, access: Load, spot: Spot, value: Operand, dtype: str, lane: int, step: int) -> None:
         """One lane."""

@@ -32,7 +32,7 @@ def lower(nest: Nest, machine: Machine) -> Kernel:
     v = Variables(b)
     writes = written(nest.body)
     constant = frozenset(x.name for x in nest.buffers if x.level == "memory" and x.name not in writes)
-    memory = Access(b, v, buffers, gpu, constant)
+    memory = Access(b, v, buffers, gpu, constant, machine.masks)
     state = State(nest, machine, buffers, b, v, memory, lambda body: block(state, body))
     return kernel(state)
 
