@@ -46,7 +46,8 @@ def outer(facts: Facts, tile: Tile) -> list[Item]:
         found.insert(next(i for i, l in enumerate(found) if l.axis in ("g", "oc")), Level(rows, ROWS))
     if tile.cycles >= SHARED_FROM:
         found = shared(found, sizes)
-    if tile.spread and groups_stay(facts, tile) and tile.acc + prod(facts.sizes[t] for t in tile.spread) < facts.registers:
+    rolled = any(l.kind != "unroll" for l in sums(facts, tile))  # registers have no address
+    if tile.spread and not rolled and groups_stay(facts, tile) and tile.acc + prod(facts.sizes[t] for t in tile.spread) < facts.registers:
         place = next(i for i, l in enumerate(found) if l.axis == "g")
         return [*found[: place + 1], Stage(facts.spec.weight.name), *found[place + 1 :]]
     if not tile.chunk:
@@ -123,21 +124,23 @@ def sums(facts: Facts, tile: Tile) -> list[Level]:
     deep = facts.sizes["c"]
     if deep == 1 or facts.step(facts.spec.input, "c") == 1 or not taps:
         return [*map(Level, taps), Level("c")]
-    if deep <= CHANNELS:
+    block = CHANNELS
+    while block > 2 and crowd(facts.step(facts.spec.input, "c") * facts.element, block) > WAYS // 2:
+        block //= 2
+    if deep <= block:
         return [Level("c"), *map(Level, taps)]
-    return [Level("c", CHANNELS), *map(Level, taps), Level("c")]
+    return [Level("c", block), *map(Level, taps), Level("c")]
 
 
 def written(tile: Tile) -> list[Level]:
     """The loops of the tile, innermost last: the operand with fewer values is the one that is held."""
     lanes = tile.lanes
     own = [Level(loop, 1, "unroll") for loop, n in tile.counts if n > 1]
-    step = dict(lanes.loops)[lanes.axis]
-    if lanes.width == 1:
-        return [*spread_taps(tile, own), Level(lanes.axis, 1, "unroll")]
-    vectors = [Level(lanes.axis, step, "unroll")] if tile.vectors > 1 else []
-    tail = [Level(loop, 1, "simd") for loop, _ in lanes.loops]
-    return [*spread_taps(tile, [*own, *vectors]), *tail]
+    step = dict(lanes.loops)[lanes.axis] if lanes.width > 1 else 1
+    vectors = [Level(lanes.axis, step, "unroll")] if tile.vectors > 1 or lanes.width == 1 else []
+    held_last = [*own, *vectors] if tile.spread or tile.vectors * tile.vectors <= tile.acc else [*vectors, *own]
+    tail = [Level(loop, 1, "simd") for loop, _ in lanes.loops] if lanes.width > 1 else []
+    return [*spread_taps(tile, held_last), *tail]
 
 
 def spread_taps(tile: Tile, own: list[Level]) -> list[Level]:

@@ -66,9 +66,10 @@ def bodies(facts: Facts, lanes: Lanes, vectors: int, counts: tuple[tuple[str, in
         tile = vectors * lanes.width if loop == lanes.axis else dict(counts).get(loop, 1)
         if tap not in spread and tile == 1:
             continue  # rolled taps are clipped
-        low, high = facts.spec.pad[place]
         step = facts.spec.stride[place] * tile
-        found *= 1 + sum(-(-p // step) for p in (low, high)) + bool(facts.sizes[loop] % tile)
+        cuts = [0 if tap in spread else min(p, facts.sizes[tap] - 1) for p in facts.spec.pad[place]]  # of rolled taps
+        borders = sum(-(-p // step) * (1 + cut) for p, cut in zip(facts.spec.pad[place], cuts, strict=True))
+        found *= 1 + borders + bool(facts.sizes[loop] % tile)
     overhang = lanes.axis in ("g", "oc") and facts.sizes[lanes.axis] % dict(lanes.loops)[lanes.axis]
     return found * (2 if overhang else 1)
 
