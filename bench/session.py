@@ -42,6 +42,10 @@ class Session:
     def libraries(self) -> list[str]:
         return list(self.versions)
 
+    def stem(self, folder: Path) -> Path:
+        """Where the results go, but for the ending."""
+        return folder / f"{self.machine.name.split(':')[1]}-{self.threads}t"
+
     def limit(self, result: Result) -> float | None:
         """Our part of the roofline."""
         here = host()
@@ -111,6 +115,7 @@ def run(session: Session, chosen: Sequence[Layer], settings: Settings, within: f
             left = (ending - time.monotonic()) / (len(chosen) - number)
             session.results.append(measure(layer, session.remotes, settings, time.monotonic() + left))
             say(f"{number + 1:3}/{len(chosen)} {progress(session.results[-1])}")
+            tables.write_csv(session.stem(out).with_suffix(".csv"), session.results)
         _repeat(session, settings, ending)
     finally:
         for remote in session.remotes.values():
@@ -132,7 +137,7 @@ def _repeat(session: Session, settings: Settings, ending: float) -> None:
 
 def _write(session: Session, out: Path) -> str:
     """CSV, Markdown and plots into a folder."""
-    stem = out / f"{session.machine.name.split(':')[1]}-{session.threads}t"
+    stem = session.stem(out)
     report = session.report()
     tables.write_csv(stem.with_suffix(".csv"), session.results)
     stem.with_suffix(".md").write_text(report, encoding="utf-8")
