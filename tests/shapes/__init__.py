@@ -107,18 +107,14 @@ def _shuffled(r: random.Random, axes: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(r.sample(axes, len(axes)))
 
 
-def spec_of(
-    case: Case, dtype: str = "f32", axes: tuple[tuple[str, ...], ...] = (), dataflow: str = "auto"
-) -> ConvSpec:
+def spec_of(case: Case, dtype: str = "f32", axes: tuple[tuple[str, ...], ...] = (), dataflow: str = "auto") -> ConvSpec:
     """The convolution, in the case's layouts or in those given for input, weight and output."""
     roles = ("x", "input"), ("w", "weight"), ("y", "output")
     tensors = tuple(
         Tensor(name, role, dtype, order, tuple(case.sizes[axis] for axis in order))
         for (name, role), order in zip(roles, axes or layouts(case), strict=True)
     )
-    return ConvSpec(
-        "conv", tensors, case.stride, case.dilation, case.pad, case.groups, dataflow=dataflow
-    )
+    return ConvSpec("conv", tensors, case.stride, case.dilation, case.pad, case.groups, dataflow=dataflow)
 
 
 def arrays(spec: ConvSpec, seed: int = 0) -> tuple[Array, ...]:
