@@ -108,14 +108,14 @@ def names(spec: ConvSpec, phase: Phase, machine: Machine) -> Found:
 
 
 def steps(spec: ConvSpec, phase: Phase, machine: Machine) -> Found:
-    """Every axis is walked down, each loop in smaller steps than the one around it, single steps last."""
+    """Every axis is walked down: no loop steps further than the one around it."""
     sizes = axes(spec)
     for axis in dict.fromkeys(l.axis for l in loops(phase)):
         own = [l for l in loops(phase) if l.axis == axis]
         for outer, inner in zip(own, own[1:], strict=False):
-            if inner.step >= outer.step and sizes.get(axis, 2) != 1:
-                text = f"'{inner}' steps as far as '{outer}' around it, which leaves it nothing to do."
-                yield Diagnostic(text, inner.span, hints=(f"Step by less than {outer.step}.",))
+            if inner.step > outer.step and sizes.get(axis, 2) != 1:
+                text = f"'{inner}' steps further than '{outer}' around it goes."
+                yield Diagnostic(text, inner.span, hints=(f"Step by {outer.step} or less.",))
         for l in own[:-1]:
             if l.kind == "simd":
                 text = f"'{l}': lanes are the innermost loop of their axis."

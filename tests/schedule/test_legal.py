@@ -26,7 +26,7 @@ CPU = {
     "kind": "oc oh ow:unrol [y] kh kw c",
     "kind_of_gpu": "oc oh ow:warp [y] kh kw c",
     "kind_later": "oc oh ow [y] kh kw c:dot",
-    "step_not_smaller": "oc/8 oc/8 oh ow [y] kh kw c oc:unroll",
+    "step_too_large": "oc/8 oc/16 oh ow [y] kh kw c oc:unroll",
     "not_walked": "oc/8 oh ow [y] kh kw c",
     "lanes_not_innermost": "oh ow oc/8:simd [y] kh kw c oc:unroll",
     "lanes_of_a_sum": "oc oh ow [y] kh kw c/8 c:simd",
