@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import gcd
 
+from convjit.kernel.burst import burst
 from convjit.kernel.ir import Carried, For, Operand
 from convjit.kernel.state import State
 from convjit.kernel.variables import Variables
+from convjit.kernel.work import multiply_plain
 from convjit.nest.affine import Affine, high_range, low_range
 from convjit.nest.ir import Loop, MulAdd, Stmt
 from convjit.nest.visit import loads, works, written
@@ -24,6 +26,8 @@ class RingSlot:
 
 def unroll(l: State, loop: Loop) -> None:
     """Write every turn out; a turn that may not be is tested."""
+    if burst(l, loop, multiply_plain):
+        return
     known = l.v.known_ranges()
     lows, highs = low_range(loop.low, known), high_range(loop.high, known)
     l.v.grain[loop.name] = loop.step

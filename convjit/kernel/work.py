@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 from convjit.errors import InternalError
 from convjit.kernel.copies import asynchronous
 from convjit.kernel.expressions import expr, operand
-from convjit.kernel.ir import Operand, vector
+from convjit.kernel.ir import Operand, Type, vector
 from convjit.kernel.select import find_row
 from convjit.kernel.state import State
 from convjit.kernel.types import FLOATS
@@ -67,11 +69,30 @@ def multiply(l: State, stmt: MulAdd, w: Where) -> None:
         for e, type in zip((stmt.a, stmt.b), types, strict=False)
     ]
     old = l.registers[key]
-    first = old == 0 and not isinstance(old, str) and row.name == "fma"
-    new = l.b.op("mul", shape, *factors) if first else l.b.op(row.name, shape, *factors, old)
+    new = product(l, row, shape, factors, old)
     if spoiled and l.machine.masks and w.mask is not None:
         new = l.b.op("select", shape, l.memory.mask(w.mask), new, old)
     l.registers[key] = new
+
+
+def product(l: State, row: Row, shape: Type, factors: Sequence[Operand], old: Operand) -> str:
+    """The instruction; the first product of a sum is a multiplication."""
+    if old == 0 and not isinstance(old, str) and row.name == "fma":
+        return l.b.op("mul", shape, *factors)
+    return l.b.op(row.name, shape, *factors, old)
+
+
+def multiply_plain(l: State, stmt: MulAdd) -> Callable[[Sequence[Operand]], None]:
+    """The same for many turns of one statement without masks: what they share is found once."""
+    target = l.buffers[stmt.target.buffer]
+    shape = l.shapes.setdefault(target.name, vector(target.dtype, l.v.lanes))
+    row = _row(l, stmt, (*(typed(e, l.dtype_of) for e in (stmt.a, stmt.b)), target.dtype))
+
+    def multiply_one(factors: Sequence[Operand]) -> None:
+        key = l.key(stmt.target)
+        l.registers[key] = product(l, row, shape, factors, l.registers[key])
+
+    return multiply_one
 
 
 def _row(l: State, stmt: MulAdd, types: tuple[str, ...]) -> Row:
