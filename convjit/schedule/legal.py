@@ -143,6 +143,10 @@ def lanes(spec: ConvSpec, phase: Phase, machine: Machine) -> Found:
         if l.axis in sums(spec):
             text = f"'{l}': {l.axis} is summed; lanes hold outputs beside each other."
             yield Diagnostic(text, l.span, hints=("Put an axis of the output in lanes: oc, g or ow.",))
+        elif tile(spec, phase, l) is None:
+            text = f"'{l}': its size is known only at the call, and lanes are a number."
+            hint = f"Step through it first: '{l.axis}/{machine.lanes(bits(spec.accumulator))} … {l.axis}:simd'."
+            yield Diagnostic(text, l.span, hints=(hint,))
     if not own or machine.kind != "cpu":
         return
     count = prod(tile(spec, phase, l) or 1 for l in own)

@@ -120,6 +120,10 @@ def test_open_axes_are_stepped_through_before_they_are_written_out(golden: Golde
     golden("open_unroll.txt", f"{refusal(line, 'cpu:avx2', h='?')}\n")
 
 
+def test_lanes_over_an_open_axis(golden: Golden) -> None:
+    golden("open_lanes.txt", f"{refusal('oc ow [y] kh kw c oh:simd', 'cpu:avx2', h='?')}\n")
+
+
 def test_what_comes_later_is_told_apart_from_what_is_wrong() -> None:
     assert isinstance(refusal(CPU["converted"], "cpu:avx2"), Unavailable)
     assert not isinstance(refusal(CPU["axis"], "cpu:avx2"), Unavailable)
