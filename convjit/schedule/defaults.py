@@ -35,7 +35,22 @@ def candidates(facts: Facts) -> list[Tile]:
 
 def rolled(facts: Facts, lanes: Lanes) -> list[Tile]:
     """Tiles whose sum runs in rolled loops: vectors of the lanes times a run of pixels or of channels."""
-    maker = tile.Rolled(facts, lanes)
+    found = shaped(facts, lanes, tile.Rolled(facts, lanes))
+    shapes = [(t.vectors, t.counts) for t in found]
+    many = facts.sizes[facts.taps[-1]]
+    few = lanes.vectors(facts) == 1 or (facts.sizes["c"] <= tile.CHANNELS and many <= 3)
+    if few and many > 1 and lanes.axis == "oc" and FUSED not in facts.pixels:
+        found += [t for t in shaped(facts, lanes, tile.Columns(facts, lanes)) if alone(facts, t)]
+    return found + copying(facts, lanes, shapes)
+
+
+def alone(facts: Facts, t: Tile) -> bool:
+    """Whether the tile is a run of columns."""
+    return all(loop == f"o{facts.letters[-1]}" for loop, _ in t.counts)
+
+
+def shaped(facts: Facts, lanes: Lanes, maker: tile.Rolled) -> list[Tile]:
+    """Every shape that is large enough and has room."""
     most = facts.machine.vector_registers
     shapes: list[tuple[int, tile.Counts]] = []
     for counts in (c for loop, size in beside(facts, lanes).items() for c in runs(facts, loop, size)):
@@ -45,9 +60,7 @@ def rolled(facts: Facts, lanes: Lanes) -> list[Tile]:
             shapes.append((vectors, counts))
     sums = [vectors * prod(n for _, n in counts) for vectors, counts in shapes]
     enough = min(max(sums, default=0), facts.machine.fma_latency * facts.machine.fma_per_cycle)
-    kept = [shape for shape, acc in zip(shapes, sums, strict=True) if acc >= enough]
-    found = [maker.tile(*shape) for shape in kept]
-    return found + copying(facts, lanes, kept)
+    return [maker.tile(*shape) for shape, acc in zip(shapes, sums, strict=True) if acc >= enough]
 
 
 def copying(facts: Facts, lanes: Lanes, shapes: list[tuple[int, tile.Counts]]) -> list[Tile]:

@@ -67,7 +67,7 @@ def in_order(facts: Facts, tile: Tile) -> list[str]:
     pixels = list(facts.pixels)
     before = [p for p in pixels if p == "n"]
     after = [p for p in pixels if p != "n"]
-    if tile.spread:
+    if tile.deep:
         if tile.lanes.axis not in ("g", "oc"):
             return [*before, "g", "oc", *after]
         inner = ["oc", "g"] if tile.lanes.axis == "g" else ["g", "oc"]
@@ -97,7 +97,7 @@ def row_block(facts: Facts, tile: Tile) -> str:
     """The rows that are walked a few at a time, all channels in turn, where the image is far larger than the caches."""
     rows = [p for p in facts.pixels if p in ("od", "oh")]
     far = facts.image > facts.machine.cache("L2").bytes and facts.sizes["oc"] > tile.step("oc")
-    if tile.spread or not rows or not far or facts.depth == facts.sizes["c"] or tile.lanes.moves_x:
+    if tile.deep or not rows or not far or facts.depth == facts.sizes["c"] or tile.lanes.moves_x:
         return ""
     last = rows[-1]
     return last if facts.pixels[last] >= 4 * ROWS and tile.count(last) == 1 and last not in facts.open else ""
@@ -117,10 +117,9 @@ def shared(found: list[Level], sizes: dict[str, int]) -> list[Level]:
 
 def sums(facts: Facts, tile: Tile) -> list[Level]:
     """The loops over products: in the order in which the input lies in memory."""
-    taps = [t for t in facts.taps if facts.sizes[t] > 1]
-    if tile.spread:
-        rolled = [Level(t) for t in taps if t not in tile.spread]
-        return rolled
+    taps = [t for t in facts.taps if facts.sizes[t] > 1 and t not in tile.spread]
+    if tile.deep:
+        return [Level(t) for t in taps]
     deep = facts.sizes["c"]
     if deep == 1 or facts.step(facts.spec.input, "c") == 1 or not taps:
         return [*map(Level, taps), Level("c")]
@@ -138,6 +137,8 @@ def written(tile: Tile) -> list[Level]:
     own = [Level(loop, 1, "unroll") for loop, n in tile.counts if n > 1]
     step = dict(lanes.loops)[lanes.axis] if lanes.width > 1 else 1
     vectors = [Level(lanes.axis, step, "unroll")] if tile.vectors > 1 or lanes.width == 1 else []
+    if tile.spread and not tile.deep:
+        own += [Level(t, 1, "unroll") for t in tile.spread]
     held_last = [*own, *vectors] if tile.spread or tile.vectors * tile.vectors <= tile.acc else [*vectors, *own]
     tail = [Level(loop, 1, "simd") for loop, _ in lanes.loops] if lanes.width > 1 else []
     return [*spread_taps(tile, held_last), *tail]
@@ -145,7 +146,7 @@ def written(tile: Tile) -> list[Level]:
 
 def spread_taps(tile: Tile, own: list[Level]) -> list[Level]:
     """Taps that are written out, and the tile's own loops: rows of taps, channels, then columns of the tile by taps."""
-    if not tile.spread:
+    if not tile.deep:
         return own
     taps = [Level(t, 1, "unroll") for t in tile.spread]
     deep = [Level("c", 1, "unroll")]
@@ -176,7 +177,7 @@ def ahead(facts: Facts, tile: Tile, inner: list[Level]) -> tuple[Prefetch, ...]:
     from far away."""
     machine = facts.machine
     loops = [l for l in inner if l.axis == "c"]
-    if tile.spread or not tile.lanes.moves_w or len(loops) != 1 or facts.sizes["c"] < 2 * PREFETCH:
+    if tile.deep or not tile.lanes.moves_w or len(loops) != 1 or facts.sizes["c"] < 2 * PREFETCH:
         return ()
     block = tile.step(tile.lanes.axis) * facts.depth * facts.element
     near = block <= machine.cache("L1").bytes // 2

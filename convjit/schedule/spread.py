@@ -94,7 +94,7 @@ def measured(
     machine = facts.machine
     one = max(acc * taps * deep / machine.fma_per_cycle, loads / machine.loads_per_cycle, issue, machine.fma_latency)
     cost = passes * (one + 0.15 * loads + 1.0) + SWITCH + acc * lanes.store_cost(facts, counts)
-    return Tile(lanes, vectors, counts, spread, cost * turns(facts, lanes, vectors, counts))
+    return Tile(lanes, vectors, counts, spread, cost * turns(facts, lanes, vectors, counts), deep=True)
 
 
 def rows_of(facts: Facts, counts: tuple[tuple[str, int], ...], spread: tuple[str, ...]) -> int:

@@ -26,6 +26,15 @@ SWITCH_MOST = 25.0
 LOAD = 0.07
 """Cycles that a load costs though it is hidden behind multiply-adds: it takes room in every queue."""
 
+RESTART = 1.5
+"""Cycles that a loop's start takes where it has few turns."""
+
+CHANNELS = 8
+"""Turns from which that is hidden."""
+
+WRITTEN = 1.08
+"""How much longer taps that are written out take than multiply-adds alone."""
+
 QUEUES = 0.95
 """The part of its loads that a machine does when it does nothing else."""
 
@@ -47,8 +56,8 @@ Counts = tuple[tuple[str, int], ...]
 @dataclass(frozen=True)
 class Tile:
     """`vectors` of the lanes side by side, times `counts` of other loops. `spread`: taps written out, () where the
-    sum's loops are all rolled. `chunk`: so many of the fused pixels are copied first, channel by channel, 0 where
-    none are. `cycles` are those of the whole convolution."""
+    sum's loops are all rolled; `deep`: its channels, too. `chunk`: so many of the fused pixels are copied first,
+    channel by channel, 0 where none are. `cycles` are those of the whole convolution."""
 
     lanes: Lanes
     vectors: int
@@ -56,6 +65,7 @@ class Tile:
     spread: tuple[str, ...]
     cycles: float
     chunk: int = 0
+    deep: bool = False
 
     @property
     def acc(self) -> int:
@@ -93,13 +103,16 @@ def crowd(step: int, many: int) -> int:
 
 
 class Rolled:
-    """Tiles with these lanes whose sum runs in rolled loops."""
+    """Tiles with these lanes whose sum runs in rolled loops. `taps` are written out in each turn, `turns` are left."""
+
+    taps: tuple[str, ...] = ()
 
     def __init__(self, facts: Facts, lanes: Lanes) -> None:
         self.facts, self.lanes, self.machine = facts, lanes, facts.machine
         sizes = {**facts.pixels, "g": facts.sizes["g"], "oc": facts.sizes["oc"], lanes.axis: lanes.vectors(facts)}
         self.sizes = {loop: n for loop, n in sizes.items() if loop not in lanes.inner}
         self.known: dict[tuple[int, Counts], float] = {}
+        self.turns = facts.depth // prod(facts.sizes[t] for t in self.taps)
 
     # --- what fits
 
@@ -135,7 +148,8 @@ class Rolled:
         stream = w * (lanes.width if lanes.moves_w else 1) * facts.element / machine.cache("L2").bandwidth
         if block > machine.cache("L1").bytes // 2:
             work = max(work, stream) + 0.05 * stream
-        found = self.known[key] = work + LOAD * (loads + w) + self.lines(vectors, counts, chunk)
+        found = work + LOAD * (loads + w) + self.lines(vectors, counts, chunk)
+        found = self.known[key] = found + self.restarts()
         return found
 
     def lines(self, vectors: int, counts: Counts, chunk: int) -> float:
@@ -158,6 +172,11 @@ class Rolled:
             return 0.0
         return LINE * found / facts.spec.kernel_size[-1]
 
+    def restarts(self) -> float:
+        """Cycles of a turn for loops that begin again: few turns of the innermost one make many of them."""
+        innermost = self.facts.sizes["c"] if self.facts.step(self.facts.spec.input, "c") == 1 else CHANNELS
+        return RESTART / min(innermost, CHANNELS) if innermost < CHANNELS and self.turns > innermost else 0.0
+
     def switch(self, acc: int) -> float:
         """Cycles from one tile to the next."""
         full = self.machine.fma_latency * self.machine.fma_per_cycle
@@ -175,10 +194,11 @@ class Rolled:
             here, *others = [n for n, _ in parts]
             inner = tuple((loop, n) for (loop, _), n in zip(counts, others, strict=True))
             acc = here * prod(others)
-            cost = facts.depth * self.turn(here, inner, block, chunk)
+            cost = self.turns * self.turn(here, inner, block, chunk)
             store = acc * lanes.store_cost(facts, inner)
             total += prod(times for _, times in parts) * (cost + self.switch(acc) + store)
-        return Tile(lanes, vectors, counts, (), total * outside * self.crowded(counts) + self.copied(chunk), chunk)
+        cycles = total * outside * self.crowded(counts) + self.copied(chunk)
+        return Tile(lanes, vectors, counts, self.taps, cycles, chunk)
 
     def crowded(self, counts: Counts) -> float:
         """How much slower: lines of the input that push each other out of the first cache in every turn."""
@@ -196,6 +216,33 @@ class Rolled:
         rows = -(-facts.pixels[FUSED] // chunk) * facts.sizes["c"] * facts.sizes["g"]
         rows *= prod(n for loop, n in facts.pixels.items() if loop != FUSED)
         return rows * (3.0 * -(-chunk // facts.lanes) + LINE * (chunk * facts.element / 64 + 1))
+
+
+class Columns(Rolled):
+    """The same with the taps along a row written out: a value of the input is loaded once for all taps that reach it,
+    and held until then. Worth it where loads are what takes long, or where there are few channels to loop over."""
+
+    def __init__(self, facts: Facts, lanes: Lanes) -> None:
+        self.taps = (facts.taps[-1],)
+        super().__init__(facts, lanes)
+
+    def fits(self, vectors: int, counts: Counts) -> bool:
+        """Sums, and the weights of a row of taps; what is held of the input finds room beside them."""
+        spare = 2 if self.machine.vector_registers > 16 else 0
+        weights = vectors * self.facts.sizes[self.taps[0]]
+        return vectors * prod(n for _, n in counts) + weights + spare <= self.machine.vector_registers
+
+    def turn(self, vectors: int, counts: Counts, block: int, chunk: int) -> float:
+        """Cycles of one turn: a row of taps."""
+        facts, machine = self.facts, self.machine
+        many = facts.sizes[self.taps[0]]
+        pixels = prod(n for _, n in counts)
+        reach = (pixels - 1) * facts.spec.stride[-1] + (many - 1) * facts.spec.dilation[-1] + 1
+        loads = min(reach, pixels * many) + vectors * many
+        work = max(many * max(vectors * pixels / machine.fma_per_cycle, machine.fma_latency), 0.0)
+        work = max(work, loads / machine.loads_per_cycle / QUEUES) * WRITTEN
+        stream = vectors * many * self.lanes.width * facts.element / machine.cache("L2").bandwidth
+        return work + LOAD * loads + (0.1 * stream if block > machine.cache("L1").bytes // 2 else 0.0)
 
 
 def combinations(cut: list[tuple[str, list[tuple[int, int]]]]) -> list[list[tuple[int, int]]]:
