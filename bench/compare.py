@@ -11,6 +11,7 @@ which something else had the processor are left out. Times are medians.
 
 from __future__ import annotations
 
+import signal
 import sys
 from pathlib import Path
 
@@ -91,6 +92,7 @@ def main(
     sets: str, facts: Path, only: str, threads: str, isa: str, peers: str, seconds: float, rounds: int,
     within: float, nice: int, out: Path, quick: bool,
 ) -> None:  # fmt: skip
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: what was measured is written
     if quick:
         seconds, rounds, within = QUICK["seconds"], int(QUICK["rounds"]), QUICK["within"]
     try:
