@@ -43,10 +43,10 @@ def matrix(r: random.Random, axes: Axes) -> list[str]:
     ]
     staged = r.choice([["x", "w"], ["x", "w"], ["w"], ["x"]])
     stages = [f"[{t}: shared{how}]" for t in staged]
-    work = [f"p/{warp_p}:warp", f"oc/{warp_o}:warp"]
+    work = [f"p/{warp_p}:warp"] * (warps_p > 1) + [f"oc/{warp_o}:warp"] * (warps_o > 1)
     work += [] if k == "c" else ["c:unroll"]
-    pixels = [f"p/{lanes_p}:unroll", "p:lane"]
-    channels = [f"oc/{lanes_o * own_o}:unroll", f"oc/{own_o}:lane", "oc:unroll"] if own_o > 1 else ["oc:lane"]
+    pixels = [f"p/{lanes_p}:unroll"] * (own_p > 1) + ["p:lane"]
+    channels = [f"oc/{own_o}:lane", "oc:unroll"] if own_o > 1 else ["oc:lane"]
     if r.random() < 0.5:
         work += ["[x]", *pixels, "[w]", *channels]
     else:
