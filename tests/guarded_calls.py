@@ -61,11 +61,12 @@ def every_layout(rank: int) -> Iterator[Drawn]:
 
 def drawn() -> Iterator[Drawn]:
     """Random convolutions: open sizes, what follows the sum, few channels."""
-    for seed in range(60):
+    for seed in range(40):
         r = random.Random(seed)
         spec = random_spec(r)
-        if spec.input.dtype in ("f32", "f64"):
-            yield f"random {seed}", spec, random_arrays(seed, spec, random_sizes(r, spec))
+        while spec.input.dtype not in ("f32", "f64"):
+            spec = random_spec(r)
+        yield f"random {seed}", spec, random_arrays(seed, spec, random_sizes(r, spec))
 
 
 SUITES = {

@@ -20,7 +20,7 @@ TARGETS = (
 @pytest.mark.parametrize(
     ("suite", "calls"),
     [
-        ("random", 96),
+        ("random", 80),
         ("sample", 120),
         ("double", 30),
         ("layouts1", 36),
