@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, cast
 
 from lark import Lark, Token, Transformer, v_args
 from lark.indenter import Indenter
 
+from convjit.dsl.grammar import grammar_file
 from convjit.nest.affine import Affine, Bound, Limit, number, total, var
 from convjit.nest.ir import (
     Apply,
@@ -34,7 +34,6 @@ from convjit.nest.ir import (
 )
 from convjit.nest.layout import Extent, Layout
 
-GRAMMAR = Path(__file__).parents[2] / "grammars" / "nest.lark"
 TERM = re.compile(r"([+-]?)(?:(\d+)\*)?([A-Za-z_][\w.~]*|\d+)")
 CEIL = re.compile(r"(?:(-?\d+)\*)?ceil\(\((.*)\)/(\d+)\)")
 
@@ -208,7 +207,7 @@ def affine(text: str) -> Affine:
 
 
 PARSER = Lark(
-    GRAMMAR.read_text(),
+    grammar_file("nest.lark").read_text(),
     parser="lalr",
     lexer="contextual",
     postlex=Lines(),

@@ -5,6 +5,9 @@ from __future__ import annotations
 import pytest
 
 from convjit.errors import InternalError
+from convjit.nest.affine import fixed_bound, number
+from convjit.nest.ir import Buffer, Let, Loop, Nest
+from convjit.nest.layout import Layout
 from convjit.nest.parse import parse
 from convjit.nest.verify import verify
 
@@ -156,3 +159,30 @@ def check(text: str, old: str, new: str, where: str, what: str) -> None:
     with pytest.raises(InternalError) as error:
         verify(parse(text.replace(old, new, 1)))
     assert str(error.value) == f"{where}\n  {what}"
+
+
+BUILT = [
+    (
+        Nest("a", (), (Loop("i.0", fixed_bound(0), fixed_bound(4), 1, "matrix", ()),)),
+        "matrix i.0 in 0..4 …\n  there is no kind of loop called matrix",
+    ),
+    (
+        Nest("a", (), (Loop("i.0", fixed_bound(0), (), 1, "serial", ()),)),
+        "for i.0 in 0..min() …\n  a bound is missing",
+    ),
+    (
+        Nest("a", (), (Let((), (), (), number(3)),)),
+        "let  of 3\n  names, counts and steps of the digits do not match",
+    ),
+    (
+        Nest("a", (Buffer("x", (), "f32", "L2", Layout((), ())),), ()),
+        "L2 x: f32[] of\n  there is no level called L2",
+    ),
+]
+
+
+@pytest.mark.parametrize(("nest", "message"), BUILT)
+def test_what_no_text_can_say(nest: Nest, message: str) -> None:
+    with pytest.raises(InternalError) as error:
+        verify(nest)
+    assert str(error.value) == message
