@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from convjit.bench import onnx_model
 from convjit.bench.candidate import BLOCKED, Array, Arrays, Builder, Candidate, channels_first, library, output_shape
 from convjit.bench.placement import aligned, empty
 from convjit.errors import Unavailable
@@ -27,32 +29,26 @@ def versions() -> str:
 def builders(spec: ConvSpec, given: Arrays, threads: int) -> dict[str, Builder]:
     """With all optimisations it reorders to blocks and back; without those of the order it does not; `blocked` is what it
     runs between two reorderings."""
-    runtime, onnx = library("onnxruntime"), library("onnx")
+    runtime = library("onnxruntime")
     arrays = channels_first(spec, given)
-    levels, model = runtime.GraphOptimizationLevel, _model(onnx, spec, arrays)
+    levels, model = runtime.GraphOptimizationLevel, _model(spec, arrays)
     made: dict[str, Builder] = {
         "onnxruntime": partial(_plain, runtime, spec, model, arrays[0], threads, levels.ORT_ENABLE_ALL),
         "onnxruntime unblocked": partial(_plain, runtime, spec, model, arrays[0], threads, levels.ORT_ENABLE_EXTENDED),
     }
     if len(spec.spatial) == 2 and not spec.then:
-        made[f"onnxruntime{BLOCKED}"] = partial(_blocked, runtime, onnx, spec, model, arrays[0], threads)
+        made[f"onnxruntime{BLOCKED}"] = partial(_blocked, runtime, spec, model, arrays[0], threads)
     return made
 
 
-def _model(onnx: Any, spec: ConvSpec, arrays: tuple[Array, Array, Array | None]) -> bytes:
+def _model(spec: ConvSpec, arrays: tuple[Array, Array, Array | None]) -> bytes:
     x, w, bias = arrays
-    attributes = {
+    attributes: dict[str, int | Sequence[int]] = {
         "strides": spec.stride, "dilations": spec.dilation, "group": spec.groups,
         "pads": [p[0] for p in spec.pad] + [p[1] for p in spec.pad],
     }  # fmt: skip
     constants = {"w": w, "b": bias} if bias is not None else {"w": w}
-    nodes = [onnx.helper.make_node("Conv", ["x", *constants], ["y"], **attributes)]
-    nodes += [onnx.helper.make_node("Relu", ["y"], ["z"])] if spec.then else []
-    values = _values(onnx, ("x", x.shape), ("z" if spec.then else "y", output_shape(spec)))
-    held = [onnx.numpy_helper.from_array(a, name) for name, a in constants.items()]
-    graph = onnx.helper.make_graph(nodes, "conv", values[:1], values[1:], held)
-    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=8)
-    return bytes(model.SerializeToString())
+    return onnx_model.convolution(x.shape, output_shape(spec), constants, attributes, relu=bool(spec.then))
 
 
 def _values(onnx: Any, *described: tuple[str, tuple[int, ...]]) -> list[Any]:
@@ -93,8 +89,9 @@ def _after(call: Any, out: Array) -> Array:
     return out
 
 
-def _blocked(runtime: Any, onnx: Any, spec: ConvSpec, model: bytes, x: Array, threads: int) -> Candidate:
+def _blocked(runtime: Any, spec: ConvSpec, model: bytes, x: Array, threads: int) -> Candidate:
     """The optimised graph without what reorders at its ends; the input is reordered beforehand."""
+    onnx = library("onnx")
     levels = runtime.GraphOptimizationLevel
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "optimised.onnx"
