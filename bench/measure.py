@@ -61,6 +61,18 @@ def measure(layer: Layer, remotes: Mapping[str, Remote], settings: Settings, unt
         rows: list[Row] = []
         for remote in remotes.values():
             rows += _prepared(remote, job, variants(layer, settings), settings, wanted)
+    bursts, peaks, problems = _rounds(rows, remotes, settings, until)
+    for remote in remotes.values():
+        _forget(remote)
+    done = tuple(_summed(row, bursts.get(row.name, []), problems.get(row.name, row.problem)) for row in rows)
+    size = sum(tensor.bytes or 0 for tensor in spec.tensors)
+    return Result(layer, settings.threads, spec.operations or 0, size, done, tuple(peaks))
+
+
+def _rounds(
+    rows: Sequence[Row], remotes: Mapping[str, Remote], settings: Settings, until: float
+) -> tuple[dict[str, list[Burst]], list[float], dict[str, str]]:
+    """The bursts of each candidate, the peaks, and what went wrong with whom."""
     bursts: dict[str, list[Burst]] = {row.name: [] for row in rows if not row.problem}
     peaks: list[float] = []
     problems: dict[str, str] = {}
@@ -69,16 +81,14 @@ def measure(layer: Layer, remotes: Mapping[str, Remote], settings: Settings, unt
             break
         peaks += _peak(remotes, settings)
         for row in _rotated([row for row in rows if row.name in bursts], number):
+            if row.name in problems:
+                continue
             try:
                 bursts[row.name].append(remotes[row.library].ask("burst", row.name, settings.seconds))
             except Failed as failure:
                 problems |= _lost(rows, row, failure)
-                bursts = {name: b for name, b in bursts.items() if name not in problems}
-    for remote in remotes.values():
-        _forget(remote)
-    done = tuple(_summed(row, bursts.get(row.name, []), problems.get(row.name, row.problem)) for row in rows)
-    size = sum(tensor.bytes or 0 for tensor in spec.tensors)
-    return Result(layer, settings.threads, spec.operations or 0, size, done, tuple(peaks))
+        bursts = {name: found for name, found in bursts.items() if name not in problems}
+    return bursts, peaks, problems
 
 
 def _write(spec: ConvSpec, folder: Path) -> np.ndarray[Any, Any]:
