@@ -72,6 +72,8 @@ def copying(facts: Facts, lanes: Lanes, shapes: list[tuple[int, tile.Counts]]) -
     maker = tile.Rolled(facts, lanes)
     found = []
     for vectors, counts in shapes:
+        if any(loop not in (FUSED, "oc") for loop, _ in counts):
+            continue
         own = vectors * lanes.width if lanes.axis == FUSED else dict(counts).get(FUSED, 1)
         chunk = own * max(1, 16 // own)
         if chunk % facts.lanes == 0 and chunk * facts.sizes["c"] * facts.element <= facts.machine.cache("L2").bytes // 2:

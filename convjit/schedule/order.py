@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from math import prod
-
 from convjit.schedule.facts import FUSED, Facts
 from convjit.schedule.lanes import Lanes
 from convjit.schedule.schedule import Fuse, Item, Level, Pack, Phase, Prefetch, Schedule, Stage
+from convjit.schedule.spread import groups_stay, weights_stay
 from convjit.schedule.tile import WAYS, Tile, crowd
 
 SHARED_FROM = 30_000
@@ -46,8 +45,7 @@ def outer(facts: Facts, tile: Tile) -> list[Item]:
         found.insert(next(i for i, l in enumerate(found) if l.axis in ("g", "oc")), Level(rows, ROWS))
     if tile.cycles >= SHARED_FROM:
         found = shared(found, sizes)
-    rolled = any(l.kind != "unroll" for l in sums(facts, tile))  # registers have no address
-    if tile.spread and not rolled and groups_stay(facts, tile) and tile.acc + prod(facts.sizes[t] for t in tile.spread) < facts.registers:
+    if tile.deep and weights_stay(facts, tile.lanes, tile.counts, tile.spread):
         place = next(i for i, l in enumerate(found) if l.axis == "g")
         return [*found[: place + 1], Stage(facts.spec.weight.name), *found[place + 1 :]]
     if not tile.chunk:
@@ -71,19 +69,10 @@ def in_order(facts: Facts, tile: Tile) -> list[str]:
         if tile.lanes.axis not in ("g", "oc"):
             return [*before, "g", "oc", *after]
         inner = ["oc", "g"] if tile.lanes.axis == "g" else ["g", "oc"]
-        return [*before, *after[:-1], *inner, after[-1]] if groups_stay(facts, tile) else [*pixels, *inner]
+        return [*before, *after[:-1], *inner, after[-1]] if groups_stay(facts, tile.lanes, tile.counts) else [*pixels, *inner]
     if tile.chunk or (FUSED in pixels and pixels_stay(facts)):
         return ["g", *pixels, "oc"]
     return ["g", "oc", *pixels]
-
-
-def groups_stay(facts: Facts, tile: Tile) -> bool:
-    """Whether neighbouring pixels lie a page apart, so that walking channels first keeps none of them in the cache."""
-    if tile.lanes.axis != "g":
-        return False
-    column = list(facts.pixels)[-1]
-    many = (tile.count(column) + 2) * (tile.count("oh") + 2)
-    return crowd(facts.step(facts.spec.input, column) * facts.element, many) > WAYS // 2
 
 
 def pixels_stay(facts: Facts) -> bool:

@@ -10,16 +10,22 @@ from math import prod
 
 from convjit.schedule.facts import Facts
 from convjit.schedule.lanes import Lanes
-from convjit.schedule.tile import Tile, pieces
+from convjit.schedule.tile import WAYS, Counts, Tile, crowd, pieces
 
 MOST = 4
 """Channels of a group that are written out."""
 
-INSTANCES = 700
+INSTANCES = 760
 """Multiply-adds in all of a kernel's bodies: beyond that compiling takes too long."""
 
 SWITCH = 4.0
 """Cycles between two tiles."""
+
+PASS = 3.0
+"""Cycles that a rolled loop over rows of taps adds to each of them."""
+
+QUEUED = 0.15
+"""Cycles that a load costs though it is hidden."""
 
 ISSUE = 5.0
 """Instructions that a core starts in a cycle."""
@@ -58,7 +64,7 @@ def spreads(facts: Facts) -> list[tuple[str, ...]]:
     return [(column,), (*several, column)] if several else [(column,)]
 
 
-def bodies(facts: Facts, lanes: Lanes, vectors: int, counts: tuple[tuple[str, int], ...], spread: tuple[str, ...]) -> int:
+def bodies(facts: Facts, lanes: Lanes, vectors: int, counts: Counts, spread: tuple[str, ...]) -> int:
     """Into how many bodies the borders cut the loops."""
     found = 1
     for place, letter in enumerate(facts.letters):
@@ -69,13 +75,13 @@ def bodies(facts: Facts, lanes: Lanes, vectors: int, counts: tuple[tuple[str, in
         step = facts.spec.stride[place] * tile
         cuts = [0 if tap in spread else min(p, facts.sizes[tap] - 1) for p in facts.spec.pad[place]]  # of rolled taps
         borders = sum(-(-p // step) * (1 + cut) for p, cut in zip(facts.spec.pad[place], cuts, strict=True))
-        found *= 1 + borders + bool(facts.sizes[loop] % tile)
+        found *= min(1 + borders + bool(facts.sizes[loop] % tile), -(-facts.sizes[loop] // tile) * (1 + max(cuts)))
     overhang = lanes.axis in ("g", "oc") and facts.sizes[lanes.axis] % dict(lanes.loops)[lanes.axis]
     return found * (2 if overhang else 1)
 
 
 def measured(
-    facts: Facts, lanes: Lanes, vectors: int, counts: tuple[tuple[str, int], ...], spread: tuple[str, ...]
+    facts: Facts, lanes: Lanes, vectors: int, counts: Counts, spread: tuple[str, ...]
 ) -> Tile | None:
     """The tile with its cycles; None where its code is too long."""
     acc = vectors * prod(n for _, n in counts)
@@ -87,17 +93,37 @@ def measured(
     if not lanes.moves_w and acc + taps * deep > facts.registers - 2 and acc > 1:
         return None  # every tap's weight is a register of equal numbers
     x = rows_of(facts, counts, spread) * columns_of(facts, lanes, vectors, counts) * deep
-    w = taps * deep
+    w = 0 if weights_stay(facts, lanes, counts, spread) else taps * deep
     loads = x * lanes.x_cost + w
     shuffles = x if lanes.x in ("within", "second") else 0
     issue = (acc * taps * deep + x + w + shuffles) / ISSUE
     machine = facts.machine
     one = max(acc * taps * deep / machine.fma_per_cycle, loads / machine.loads_per_cycle, issue, machine.fma_latency)
-    cost = passes * (one + 0.15 * loads + 1.0) + SWITCH + acc * lanes.store_cost(facts, counts)
+    cost = passes * (one + QUEUED * loads + PASS) + SWITCH + acc * lanes.store_cost(facts, counts)
     return Tile(lanes, vectors, counts, spread, cost * turns(facts, lanes, vectors, counts), deep=True)
 
 
-def rows_of(facts: Facts, counts: tuple[tuple[str, int], ...], spread: tuple[str, ...]) -> int:
+def groups_stay(facts: Facts, lanes: Lanes, counts: Counts) -> bool:
+    """Whether columns are walked inside of groups: where a vector is a line, so that its neighbours gain nothing, or
+    where neighbouring pixels lie a page apart and push each other out of the first cache."""
+    if lanes.axis != "g" or len(lanes.loops) > 1:
+        return False
+    column = list(facts.pixels)[-1]
+    own = dict(counts)
+    many = (own.get(column, 1) + 2) * (own.get("oh", 1) + 2)
+    line = facts.machine.cache("L1").line
+    crowded = crowd(facts.step(facts.spec.input, column) * facts.element, many) > WAYS // 2
+    return crowded or lanes.width * facts.element >= line
+
+
+def weights_stay(facts: Facts, lanes: Lanes, counts: Counts, spread: tuple[str, ...]) -> bool:
+    """Whether the weights of a group stay in registers while the columns are walked."""
+    taps = prod(facts.sizes[t] for t in facts.taps)
+    whole = taps == prod(facts.sizes[t] for t in spread)
+    return whole and groups_stay(facts, lanes, counts) and prod(n for _, n in counts) + taps < facts.registers
+
+
+def rows_of(facts: Facts, counts: Counts, spread: tuple[str, ...]) -> int:
     """Rows of the input that a pass over a tile reads."""
     found = 1
     for letter in facts.letters[:-1]:
@@ -106,7 +132,7 @@ def rows_of(facts: Facts, counts: tuple[tuple[str, int], ...], spread: tuple[str
     return found
 
 
-def columns_of(facts: Facts, lanes: Lanes, vectors: int, counts: tuple[tuple[str, int], ...]) -> int:
+def columns_of(facts: Facts, lanes: Lanes, vectors: int, counts: Counts) -> int:
     """Loads along a row; with columns in lanes every tap has its own."""
     letter = facts.letters[-1]
     if lanes.axis == f"o{letter}":
@@ -123,8 +149,8 @@ def reach(facts: Facts, letter: str, many: int) -> int:
     return min(apart, (many - 1) * stride + (kernel - 1) * dilation + 1)
 
 
-def turns(facts: Facts, lanes: Lanes, vectors: int, counts: tuple[tuple[str, int], ...]) -> float:
-    """How many tiles there are; one that is cut counts as a whole, or half where it is at most half full."""
+def turns(facts: Facts, lanes: Lanes, vectors: int, counts: Counts) -> float:
+    """How many tiles there are; one that is cut takes nearly as much less time as it is shorter."""
     sizes = {**facts.pixels, "g": facts.sizes["g"], "oc": facts.sizes["oc"]}
     found = 1.0
     for loop, size in sizes.items():
@@ -132,5 +158,5 @@ def turns(facts: Facts, lanes: Lanes, vectors: int, counts: tuple[tuple[str, int
             continue
         tile = vectors if loop == lanes.axis else dict(counts).get(loop, 1)
         whole = lanes.vectors(facts) if loop == lanes.axis else size
-        found *= sum(times * (0.5 + 0.5 * n / tile) for n, times in pieces(whole, tile))
+        found *= sum(times * (0.25 + 0.75 * n / tile) for n, times in pieces(whole, tile))
     return found
