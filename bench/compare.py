@@ -14,6 +14,7 @@ from __future__ import annotations
 import signal
 import sys
 from pathlib import Path
+from types import FrameType
 
 sys.path[:0] = [str(Path(__file__).parents[1])]
 
@@ -92,7 +93,6 @@ def main(
     sets: str, facts: Path, only: str, threads: str, isa: str, peers: str, seconds: float, rounds: int,
     within: float, nice: int, out: Path, quick: bool,
 ) -> None:  # fmt: skip
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: what was measured is written
     if quick:
         seconds, rounds, within = QUICK["seconds"], int(QUICK["rounds"]), QUICK["within"]
     try:
@@ -116,5 +116,14 @@ def main(
     sys.exit(0 if right else 1)
 
 
+def interrupt(number: int, frame: FrameType | None) -> None:
+    """The first signal ends the measurement; further ones do not keep it from writing what there is."""
+    for name in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(name, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, interrupt)
+    signal.signal(signal.SIGTERM, interrupt)
     main()
