@@ -9,7 +9,7 @@ SPACE = {1: "W", 2: "HW", 3: "DHW"}
 
 
 def conv(
-    size: tuple[int, ...],
+    size: tuple[int | str, ...],
     channels: tuple[int, int],
     kernel: tuple[int, ...],
     *,

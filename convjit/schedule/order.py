@@ -43,8 +43,8 @@ def outer(facts: Facts, tile: Tile) -> list[Item]:
     rows = row_block(facts, tile)
     if rows:
         found.insert(next(i for i, l in enumerate(found) if l.axis in ("g", "oc")), Level(rows, ROWS))
-    if tile.cycles >= SHARED_FROM:
-        found = shared(found, sizes)
+    if tile.cycles >= SHARED_FROM or "n" in facts.open:
+        found = shared(found, sizes, facts.open)
     if tile.deep and weights_stay(facts, tile.lanes, tile.counts, tile.spread):
         place = next(i for i, l in enumerate(found) if l.axis == "g")
         return [*found[: place + 1], Stage(facts.spec.weight.name), *found[place + 1 :]]
@@ -92,11 +92,12 @@ def row_block(facts: Facts, tile: Tile) -> str:
     return last if facts.pixels[last] >= 4 * ROWS and tile.count(last) == 1 and last not in facts.open else ""
 
 
-def shared(found: list[Level], sizes: dict[str, int]) -> list[Level]:
+def shared(found: list[Level], sizes: dict[str, int], unknown: frozenset[str]) -> list[Level]:
     """Workers share images, rows, groups and blocks of channels: the outermost loop of each axis that has several tiles.
     A row is not cut into columns, nor what lies inside the columns, unless nothing else is there."""
     column = next((i for i, l in enumerate(found) if l.axis == "ow"), len(found))
-    several = [i for i, l in enumerate(found) if sizes[l.axis] > l.step and l.axis not in (o.axis for o in found[:i])]
+    several = [i for i, l in enumerate(found) if sizes[l.axis] > l.step or l.axis in unknown]
+    several = [i for i in several if found[i].axis not in (o.axis for o in found[:i])]
     chosen = [i for i in several if i < column] or several[:1]
     return [Level(l.axis, l.step, "thread") if i in chosen else l for i, l in enumerate(found)]
 

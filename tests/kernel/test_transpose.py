@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -32,7 +33,7 @@ def stores(spec: ConvSpec) -> list[int]:
 def check(spec: ConvSpec) -> None:
     """The machine code's result is exact."""
     given = shapes.arrays(spec)
-    kernel = convjit.compile(spec, target="cpu:avx2")
+    kernel: Any = convjit.compile(spec, target="cpu:avx2")
     assert np.array_equal(kernel(*given), convjit.reference(spec, *given))
 
 
@@ -71,7 +72,7 @@ def test_strides_known_only_at_the_call() -> None:
     rng = np.random.default_rng(0)  # the batch is 3 at this call
     x = rng.integers(-4, 5, (3, 2, 5, 8)).astype("f4")
     w = rng.integers(-4, 5, (3, 3, 2, 8)).astype("f4")
-    kernel = convjit.compile(check_open, target="cpu:avx2")
+    kernel: Any = convjit.compile(check_open, target="cpu:avx2")
     assert np.array_equal(kernel(x, w), convjit.reference(check_open, x, w))
 
 
