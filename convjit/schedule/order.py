@@ -71,7 +71,7 @@ def in_order(facts: Facts, tile: Tile) -> list[str]:
         inner = ["oc", "g"] if tile.lanes.axis == "g" else ["g", "oc"]
         return [*before, *after[:-1], *inner, after[-1]] if groups_stay(facts, tile.lanes, tile.counts) else [*pixels, *inner]
     if tile.chunk or (FUSED in pixels and pixels_stay(facts)):
-        return ["g", *pixels, "oc"]
+        return ["g", *(p for p in pixels if p != FUSED), FUSED, "oc"]
     return ["g", "oc", *pixels]
 
 

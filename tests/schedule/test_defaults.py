@@ -162,6 +162,7 @@ def test_reasons_are_given() -> None:
 SMALL = {
     "copied strip": conv((5, 10), (40, 24), (1, 1), x="NCHW"),
     "copied strip, batch": conv((5, 5), (33, 16), (1, 1), batch=3, x="NCHW"),
+    "copied strip, batch inside": conv((5, 5), (33, 16), (1, 1), batch=3, x="NCHW", y="HWCN"),
     "fused": conv((5, 7), (9, 11), (1, 1), batch=2),
     "rows together": conv((5, 3), (5, 16), (3, 3)),
     "columns written out": conv((6, 19), (3, 24), (3, 3)),
