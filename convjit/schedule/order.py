@@ -59,8 +59,8 @@ def outer(facts: Facts, tile: Tile) -> list[Item]:
 
 
 def in_order(facts: Facts, tile: Tile) -> list[str]:
-    """Outermost first. Where taps are written out memory is walked in order, unless pixels push each other out of the
-    first cache. Else a block of the weight stays in the caches while pixels pass by; or, without taps, a few pixels
+    """Outermost first. Where taps are written out memory is walked in order, but for vectors that are whole lines. Else
+    a block of the weight stays in the caches while pixels pass by; or, without taps, a few pixels
     stay in the first while all of the weight passes from the second."""
     pixels = list(facts.pixels)
     before = [p for p in pixels if p == "n"]
@@ -69,7 +69,7 @@ def in_order(facts: Facts, tile: Tile) -> list[str]:
         if tile.lanes.axis not in ("g", "oc"):
             return [*before, "g", "oc", *after]
         inner = ["oc", "g"] if tile.lanes.axis == "g" else ["g", "oc"]
-        return [*before, *after[:-1], *inner, after[-1]] if groups_stay(facts, tile.lanes, tile.counts) else [*pixels, *inner]
+        return [*before, *after[:-1], *inner, after[-1]] if groups_stay(facts, tile.lanes) else [*pixels, *inner]
     if tile.chunk or (FUSED in pixels and pixels_stay(facts)):
         return ["g", *(p for p in pixels if p != FUSED), FUSED, "oc"]
     return ["g", "oc", *pixels]

@@ -10,7 +10,7 @@ from math import prod
 
 from convjit.schedule.facts import Facts
 from convjit.schedule.lanes import Lanes
-from convjit.schedule.tile import WAYS, Counts, Tile, crowd, pieces
+from convjit.schedule.tile import Counts, Tile, crowd, pieces
 
 MOST = 4
 """Channels of a group that are written out."""
@@ -26,6 +26,15 @@ PASS = 3.0
 
 QUEUED = 0.15
 """Cycles that a load costs though it is hidden."""
+
+MISSED = 0.03
+"""Cycles that a load takes longer for lines that share a place of the first cache, by the square of their number …"""
+
+FREE = 3
+"""… beyond so many …"""
+
+MISSED_MOST = 15.0
+"""… and not more."""
 
 ISSUE = 5.0
 """Instructions that a core starts in a cycle."""
@@ -99,28 +108,31 @@ def measured(
     issue = (acc * taps * deep + x + w + shuffles) / ISSUE
     machine = facts.machine
     one = max(acc * taps * deep / machine.fma_per_cycle, loads / machine.loads_per_cycle, issue, machine.fma_latency)
-    cost = passes * (one + QUEUED * loads + PASS) + SWITCH + acc * lanes.store_cost(facts, counts)
+    cost = passes * (one + QUEUED * loads + PASS + x * missed(facts, lanes, min(passes, 3) * x // deep)) + SWITCH + acc * lanes.store_cost(facts, counts)
     return Tile(lanes, vectors, counts, spread, cost * turns(facts, lanes, vectors, counts), deep=True)
 
 
-def groups_stay(facts: Facts, lanes: Lanes, counts: Counts) -> bool:
-    """Whether columns are walked inside of groups: where a vector is a line, so that its neighbours gain nothing, or
-    where neighbouring pixels lie a page apart and push each other out of the first cache."""
-    if lanes.axis != "g" or len(lanes.loops) > 1:
-        return False
-    column = list(facts.pixels)[-1]
-    own = dict(counts)
-    many = (own.get(column, 1) + 2) * (own.get("oh", 1) + 2)
+def groups_stay(facts: Facts, lanes: Lanes) -> bool:
+    """Whether columns are walked inside of groups: where a vector is a line, so that its neighbours gain nothing."""
     line = facts.machine.cache("L1").line
-    crowded = crowd(facts.step(facts.spec.input, column) * facts.element, many) > WAYS // 2
-    return crowded or lanes.width * facts.element >= line
+    return lanes.axis == "g" and len(lanes.loops) == 1 and lanes.width * facts.element >= line
+
+
+def missed(facts: Facts, lanes: Lanes, lines: int) -> float:
+    """Cycles that a load takes longer where so many pixels, a power of two apart, push each other out of the first
+    cache: as many as share a place of it, squared."""
+    if lanes.axis not in ("g", "oc"):
+        return 0.0
+    step = facts.step(facts.spec.input, list(facts.pixels)[-1]) * facts.element
+    together = crowd(step, lines)
+    return min(MISSED_MOST, MISSED * together * together) if together > FREE else 0.0
 
 
 def weights_stay(facts: Facts, lanes: Lanes, counts: Counts, spread: tuple[str, ...]) -> bool:
     """Whether the weights of a group stay in registers while the columns are walked."""
     taps = prod(facts.sizes[t] for t in facts.taps)
     whole = taps == prod(facts.sizes[t] for t in spread)
-    return whole and groups_stay(facts, lanes, counts) and prod(n for _, n in counts) + taps < facts.registers
+    return whole and groups_stay(facts, lanes) and prod(n for _, n in counts) + taps < facts.registers
 
 
 def rows_of(facts: Facts, counts: Counts, spread: tuple[str, ...]) -> int:
