@@ -50,7 +50,7 @@ def alone(facts: Facts, t: Tile) -> bool:
 
 
 def shaped(facts: Facts, lanes: Lanes, maker: tile.Rolled) -> list[Tile]:
-    """Every shape that is large enough and has room."""
+    """Every shape that has room and fills the pipelines just so, or the registers."""
     most = facts.machine.vector_registers
     shapes: list[tuple[int, tile.Counts]] = []
     for counts in (c for loop, size in beside(facts, lanes).items() for c in runs(facts, loop, size)):
@@ -58,27 +58,47 @@ def shaped(facts: Facts, lanes: Lanes, maker: tile.Rolled) -> list[Tile]:
             if not maker.fits(vectors, counts):
                 break
             shapes.append((vectors, counts))
-    sums = [vectors * prod(n for _, n in counts) for vectors, counts in shapes]
-    enough = min(max(sums, default=0), facts.machine.fma_latency * facts.machine.fma_per_cycle)
-    return [maker.tile(*shape) for shape, acc in zip(shapes, sums, strict=True) if acc >= enough]
+    largest = max((sums(*shape) for shape in shapes), default=0)
+    enough = min(largest, facts.machine.fma_latency * facts.machine.fma_per_cycle)
+    wanted = [sums(*shape) for shape in shapes]
+    return [
+        maker.tile(*shape)
+        for shape, n in zip(shapes, wanted, strict=True)
+        if n >= enough and (n <= 1.5 * enough or n >= 0.6 * largest)
+    ]
+
+
+def sums(vectors: int, counts: tile.Counts) -> int:
+    """Registers that a shape's sums take."""
+    return vectors * prod(n for _, n in counts)
 
 
 def copying(facts: Facts, lanes: Lanes, shapes: list[tuple[int, tile.Counts]]) -> list[Tile]:
     """The same tiles over a copy of some pixels, where the channels of a pixel lie far apart."""
-    spec = facts.spec
-    apart = facts.step(spec.input, "c") != 1 and facts.sizes["c"] >= COPIED_FROM
-    if FUSED not in facts.pixels or facts.step(spec.input, FUSED) != 1 or not apart:
+    spec, along = facts.spec, facts.strip
+    if not along or facts.step(spec.input, "c") == 1 or facts.sizes["c"] < COPIED_FROM:
         return []
     maker = tile.Rolled(facts, lanes)
+    room = facts.machine.cache("L2").bytes // 2
+    pixel = facts.sizes["c"] * facts.step(spec.input, along) * facts.element
+    largest = max((sums(*shape) for shape in shapes), default=0)
     found = []
     for vectors, counts in shapes:
-        if any(loop not in (FUSED, "oc") for loop, _ in counts):
-            continue
-        own = vectors * lanes.width if lanes.axis == FUSED else dict(counts).get(FUSED, 1)
-        chunk = own * max(1, 16 // own)
-        if chunk % facts.lanes == 0 and chunk * facts.sizes["c"] * facts.element <= facts.machine.cache("L2").bytes // 2:
+        own = vectors * lanes.width if lanes.axis == along else dict(counts).get(along, 1)
+        chunk = strip(facts, own)
+        alone = all(loop in (along, "oc") for loop, _ in counts)
+        if chunk and alone and chunk * pixel <= room and sums(vectors, counts) >= 0.7 * largest:
             found.append(maker.tile(vectors, counts, chunk))
     return found
+
+
+def strip(facts: Facts, own: int) -> int:
+    """How many pixels a strip for tiles of so many has: of fused ones about a line, of a row's the tile or a short row."""
+    size = facts.pixels[facts.strip]
+    if facts.strip != FUSED:
+        return size if size <= tile.WAYS else own if 2 * own > tile.WAYS else 0
+    chunk = own * max(1, 16 // own)
+    return chunk if chunk % facts.lanes == 0 else 0
 
 
 def runs(facts: Facts, loop: str, size: int) -> list[tile.Counts]:

@@ -78,6 +78,14 @@ class Facts:
         return found
 
     @cached_property
+    def strip(self) -> str:
+        """The loop over pixels, side by side in the input, that a strip can be copied along; "" where taps overlap."""
+        along = FUSED if FUSED in self.pixels else f"o{self.letters[-1]}"
+        near = self.step(self.spec.input, along) <= self.spec.stride[-1]
+        alone = prod(self.spec.kernel_size) == 1 and along not in self.open and self.pixels.get(along, 1) > 1
+        return along if alone and near else ""
+
+    @cached_property
     def element(self) -> int:
         """Bytes of an element."""
         return bits(self.spec.input.dtype) // 8
@@ -110,8 +118,20 @@ class Facts:
         """Products of one output."""
         return prod(self.spec.kernel_size) * self.spec.ic_per_group
 
+    @cached_property
+    def steps(self) -> dict[tuple[str, str], int]:
+        """What `step` has found."""
+        return {}
+
     def step(self, tensor: Tensor, loop: str) -> int:
         """Elements between neighbours along a loop of the output, or `c`; 0 where the tensor does not move with it."""
+        key = tensor.name, loop
+        if key not in self.steps:
+            self.steps[key] = self.worked_out(tensor, loop)
+        return self.steps[key]
+
+    def worked_out(self, tensor: Tensor, loop: str) -> int:
+        """The same, from the tensor's axes."""
         if loop == FUSED:
             return self.step(tensor, self.fused[-1])
         role = tensor.role == "input"

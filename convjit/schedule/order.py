@@ -51,11 +51,11 @@ def outer(facts: Facts, tile: Tile) -> list[Item]:
     if not tile.chunk:
         return [*found]
     copy: list[Item] = [Stage(facts.spec.input.name, "scratch")]
-    place = next(i for i, l in enumerate(found) if l.axis == FUSED)
+    place = next(i for i, l in enumerate(found) if l.axis == facts.strip)
     if found[place].step == tile.chunk:
         return [*found[: place + 1], *copy, *found[place + 1 :]]
-    chunks = Level(FUSED, tile.chunk, found[place].kind)
-    return [*found[:place], chunks, *copy, *found[place + 1 :], Level(FUSED, steps[FUSED])]
+    chunks = Level(facts.strip, tile.chunk, found[place].kind)
+    return [*found[:place], chunks, *copy, *found[place + 1 :], Level(facts.strip, steps[facts.strip])]
 
 
 def in_order(facts: Facts, tile: Tile) -> list[str]:
@@ -71,7 +71,8 @@ def in_order(facts: Facts, tile: Tile) -> list[str]:
         inner = ["oc", "g"] if tile.lanes.axis == "g" else ["g", "oc"]
         return [*before, *after[:-1], *inner, after[-1]] if groups_stay(facts, tile.lanes) else [*pixels, *inner]
     if tile.chunk or (FUSED in pixels and pixels_stay(facts)):
-        return ["g", *(p for p in pixels if p != FUSED), FUSED, "oc"]
+        along = facts.strip if tile.chunk else FUSED
+        return ["g", *(p for p in pixels if p != along), along, "oc"]
     return ["g", "oc", *pixels]
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import ceil, gcd, prod
 
-from convjit.schedule.facts import FUSED, Facts
+from convjit.schedule.facts import Facts
 from convjit.schedule.lanes import Lanes
 
 SWITCH = 2.0
@@ -159,7 +159,7 @@ class Rolled:
         if facts.step(facts.spec.input, "c") == 1 or facts.sizes["c"] == 1:
             return 0.0
         if chunk:
-            return 0.25 * LINE * max(1.0, chunk * facts.element / 64)
+            return 0.25 * LINE * max(1.0, chunk * facts.step(facts.spec.input, facts.strip) * facts.element / 64)
         reach = [(loop, n) for loop, n in counts if moves_x(loop)]
         reach += [(self.lanes.axis, vectors * self.lanes.width)] if self.lanes.moves_x else []
         found = 1.0
@@ -213,9 +213,10 @@ class Rolled:
         if not chunk:
             return 0.0
         facts = self.facts
-        rows = -(-facts.pixels[FUSED] // chunk) * facts.sizes["c"] * facts.sizes["g"]
-        rows *= prod(n for loop, n in facts.pixels.items() if loop != FUSED)
-        return rows * (3.0 * -(-chunk // facts.lanes) + LINE * (chunk * facts.element / 64 + 1))
+        rows = -(-facts.pixels[facts.strip] // chunk) * facts.sizes["c"] * facts.sizes["g"]
+        rows *= prod(n for loop, n in facts.pixels.items() if loop != facts.strip)
+        wide = (chunk - 1) * facts.step(facts.spec.input, facts.strip) + 1
+        return rows * (3.0 * -(-wide // facts.lanes) + LINE * (wide * facts.element / 64 + 1))
 
 
 class Columns(Rolled):
