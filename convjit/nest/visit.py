@@ -115,7 +115,8 @@ def map_affine(stmt: Stmt, change: Change) -> Stmt:
         return replace(stmt, of=change(stmt.of), counts=tuple(map(change, stmt.counts)))
     body = tuple(map_affine(s, change) for s in stmt.body)
     if isinstance(stmt, Loop):
-        return replace(stmt, low=map_bound(stmt.low, change), high=map_bound(stmt.high, change), body=body)
+        low, high = map_bound(stmt.low, change), map_bound(stmt.high, change)
+        return Loop(stmt.name, low, high, stmt.step, stmt.kind, body)
     if isinstance(stmt, Par):
         return Par(tuple(map_affine(b, change) for b in stmt.binds), body)  # type: ignore[misc]
     return If(map_guards((stmt.guard,), change)[0], body)

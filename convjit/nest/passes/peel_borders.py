@@ -85,12 +85,12 @@ class Peeler:
     def loop(self, loop: Loop, ranges: Ranges) -> list[Stmt]:
         """One loop: clipped, cut into segments, each peeled further in."""
         own = own_part(loop)
-        loop = replace(
-            loop, low=tuple(l for l in loop.low if l not in own[0]), high=tuple(h for h in loop.high if h not in own[1])
-        )
+        if own[0] or own[1]:
+            low, high = (tuple(l for l in b if l not in mine) for b, mine in ((loop.low, own[0]), (loop.high, own[1])))
+            loop = bounded(loop, low, high, loop.body)
         if loop.kind == "serial" and self.clip:
             loop = clip(loop, ranges)
-        loop = replace(loop, low=tighten(loop.low, True, ranges), high=tighten(loop.high, False, ranges))
+        loop = bounded(loop, tighten(loop.low, True, ranges), tighten(loop.high, False, ranges), loop.body)
         points = fixed(loop)
         if points is not None and not points:
             return []
@@ -104,7 +104,7 @@ class Peeler:
     def whole(self, loop: Loop, ranges: Ranges, own: tuple[Bound, Bound]) -> list[Stmt]:
         """The loop in one piece."""
         body = self.block(loop.body, {**ranges, loop.name: loop_range(loop, ranges)})
-        return [replace(loop, low=loop.low + own[0], high=loop.high + own[1], body=body)] if body else []
+        return [bounded(loop, loop.low + own[0], loop.high + own[1], body)] if body else []
 
     def segment(self, loop: Loop, part: range, stop: int, ranges: Ranges, own: tuple[Bound, Bound]) -> list[Stmt]:
         """Some neighbouring iterations. A worker's stay a loop, however few: each is run by whom it concerns."""
@@ -116,7 +116,12 @@ class Peeler:
                 return list(self.block(body, ranges))
         body = self.block(body, inner)
         low, high = fixed_bound(part[0]), fixed_bound(min(part[-1] + loop.step, stop))
-        return [replace(loop, low=low + own[0], high=high + own[1], body=body)] if body else []
+        return [bounded(loop, low + own[0], high + own[1], body)] if body else []
+
+
+def bounded(loop: Loop, low: Bound, high: Bound, body: tuple[Stmt, ...]) -> Loop:
+    """The loop with these bounds and this body."""
+    return Loop(loop.name, low, high, loop.step, loop.kind, body)
 
 
 def digit_ranges(let: Let, ranges: Ranges) -> dict[str, Range]:
@@ -158,6 +163,8 @@ def decide(stmt: Work, ranges: Ranges, types: Mapping[str, str]) -> Work | None:
 
 def tighten(bound: Bound, low: bool, ranges: Ranges) -> Bound:
     """Drop the limits that another one always beats, and equal ones."""
+    if len(bound) == 1 and bound[0].divisor == 1:
+        return bound
     unique = list(dict.fromkeys(bound))
     every = [limit.range(ranges) for limit in unique]
     kept: list[Limit] = []
@@ -188,7 +195,7 @@ def clip(loop: Loop, ranges: Ranges) -> Loop:
         low += (Limit(rest * -1, scale),)
         high += (Limit(guard.size - rest, scale),)
         gone.add(guard)
-    return replace(loop, low=low, high=high, body=without(loop.body, gone)) if gone else loop
+    return bounded(loop, low, high, without(loop.body, gone)) if gone else loop
 
 
 def digits_inside(body: tuple[Stmt, ...]) -> set[str]:
