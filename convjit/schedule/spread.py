@@ -121,7 +121,7 @@ def groups_stay(facts: Facts, lanes: Lanes) -> bool:
 def missed(facts: Facts, lanes: Lanes, lines: int) -> float:
     """Cycles that a load takes longer where so many pixels, a power of two apart, push each other out of the first
     cache: as many as share a place of it, squared."""
-    if lanes.axis not in ("g", "oc"):
+    if lanes.axis != "g" or lanes.x != "neighbours":
         return 0.0
     step = facts.step(facts.spec.input, list(facts.pixels)[-1]) * facts.element
     together = crowd(step, lines)
