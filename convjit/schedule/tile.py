@@ -129,7 +129,7 @@ class Rolled:
         held, stream = (x, 1) if x <= w else (w, 1)
         if held == 1 and (machine.masks or not self.lanes.needs_register(x <= w)):
             stream = 0  # read by the multiply-add itself
-        spare = 1 if machine.vector_registers > 16 or not machine.vector_bits else 0  # not fused: the product
+        spare = 3 if not machine.vector_bits else 1 if machine.vector_registers > 16 else 0  # not fused: products
         if stream and not self.lanes.needs_register(x <= w):
             spare += 1  # vectors that stream by are loaded before the ones before them are done with
         return vectors * prod(n for _, n in counts) + held + stream + spare <= machine.vector_registers
