@@ -1,4 +1,5 @@
-"""x86 with AVX-512 F, BW, DQ, VL and CD (Skylake-X and Zen 4 on). Cache figures: Intel's optimisation manual."""
+"""x86 with AVX-512 F, BW, DQ, VL and CD (Skylake-X and Zen 4 on). Cache figures: Intel's optimisation manual;
+the third level's and `load_cost` as measured on Emerald Rapids."""
 
 from convjit.machine import avx2
 from convjit.machine.machine import Cache, Machine
@@ -9,7 +10,7 @@ REQUIRED = (*avx2.REQUIRED, "avx512f", "avx512bw", "avx512dq", "avx512vl", "avx5
 CACHES = (
     Cache("L1", 32 << 10, 64, 128),
     Cache("L2", 1 << 20, 64, 48),
-    Cache("L3", 16 << 20, 64, 20),
+    Cache("L3", 16 << 20, 64, 14),
     Cache("memory", 1 << 40, 64, 8),
 )
 ROWS = (*fma("f32", 16, feature="avx512f"), *fma("f64", 8, feature="avx512f"), *avx2.ROWS)
@@ -23,6 +24,7 @@ MACHINE = Machine(
     vector_bits=512,
     vector_registers=32,
     masks=True,
+    load_cost=0.2,
     caches=CACHES,
     rows=ROWS,
 )

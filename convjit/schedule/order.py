@@ -5,7 +5,6 @@ from __future__ import annotations
 from convjit.schedule.facts import FUSED, Facts
 from convjit.schedule.lanes import Lanes
 from convjit.schedule.schedule import Fuse, Item, Level, Pack, Phase, Prefetch, Schedule, Stage
-from convjit.schedule.spread import groups_stay, weights_stay
 from convjit.schedule.tile import WAYS, Tile, crowd
 
 SHARED_FROM = 30_000
@@ -45,9 +44,6 @@ def outer(facts: Facts, tile: Tile) -> list[Item]:
         found.insert(next(i for i, l in enumerate(found) if l.axis in ("g", "oc")), Level(rows, ROWS))
     if tile.cycles >= SHARED_FROM or "n" in facts.open:
         found = shared(found, sizes, facts.open)
-    if tile.deep and weights_stay(facts, tile.lanes, tile.counts, tile.spread):
-        place = next(i for i, l in enumerate(found) if l.axis == "g")
-        return [*found[: place + 1], Stage(facts.spec.weight.name), *found[place + 1 :]]
     if not tile.chunk:
         return [*found]
     copy: list[Item] = [Stage(facts.spec.input.name, "scratch")]
@@ -59,7 +55,7 @@ def outer(facts: Facts, tile: Tile) -> list[Item]:
 
 
 def in_order(facts: Facts, tile: Tile) -> list[str]:
-    """Outermost first. Where taps are written out memory is walked in order, but for vectors that are whole lines. Else
+    """Outermost first. Where taps are written out memory is walked in order. Else
     a block of the weight stays in the caches while pixels pass by; or, without taps, a few pixels
     stay in the first while all of the weight passes from the second."""
     pixels = list(facts.pixels)
@@ -69,7 +65,7 @@ def in_order(facts: Facts, tile: Tile) -> list[str]:
         if tile.lanes.axis not in ("g", "oc"):
             return [*before, "g", "oc", *after]
         inner = ["oc", "g"] if tile.lanes.axis == "g" else ["g", "oc"]
-        return [*before, *after[:-1], *inner, after[-1]] if groups_stay(facts, tile.lanes) else [*pixels, *inner]
+        return [*pixels, *inner]
     if tile.chunk or (FUSED in pixels and pixels_stay(facts)):
         along = facts.strip if tile.chunk else FUSED
         return ["g", *(p for p in pixels if p != along), along, "oc"]

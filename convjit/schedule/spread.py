@@ -18,14 +18,17 @@ MOST = 4
 INSTANCES = 760
 """Multiply-adds in all of a kernel's bodies: beyond that compiling takes too long."""
 
+SUMS = 8
+"""Sums at a time: with more, what taps share no longer stays in registers beside them."""
+
 SWITCH = 4.0
 """Cycles between two tiles."""
 
 PASS = 3.0
 """Cycles that a rolled loop over rows of taps adds to each of them."""
 
-QUEUED = 0.15
-"""Cycles that a load costs though it is hidden."""
+QUEUED = 2.0
+"""How much dearer a load that is hidden is than in rolled loops: few multiply-adds stand beside it."""
 
 MISSED = 0.03
 """Cycles that a load takes longer for lines that share a place of the first cache, by the square of their number …"""
@@ -33,8 +36,8 @@ MISSED = 0.03
 FREE = 3
 """… beyond so many …"""
 
-MISSED_MOST = 15.0
-"""… and not more."""
+MISSED_MOST = 8.0
+"""… but no more than that."""
 
 ISSUE = 5.0
 """Instructions that a core starts in a cycle."""
@@ -53,7 +56,8 @@ def tiles(facts: Facts, lanes: Lanes) -> list[Tile]:
     if column not in facts.pixels:
         rows, column = [], next(iter(reversed(facts.pixels)))
     found = []
-    most = facts.registers // 2
+    alone = lanes.axis == "g" and not lanes.inner
+    most = min(SUMS, facts.registers // 2) if alone else facts.registers // 2
     if lanes.axis == column:
         shapes = [(r, v) for v in (1, 2, 4) for r in (1, 2, 4, 8) if r * v <= most and (r == 1 or rows)]
         options = [(v, ((rows[-1], r),) if r > 1 else ()) for r, v in shapes]
@@ -102,37 +106,40 @@ def measured(
     if not lanes.moves_w and acc + taps * deep > facts.registers - 2 and acc > 1:
         return None  # every tap's weight is a register of equal numbers
     x = rows_of(facts, counts, spread) * columns_of(facts, lanes, vectors, counts) * deep
-    w = 0 if weights_stay(facts, lanes, counts, spread) else taps * deep
+    w = taps * deep
     loads = x * lanes.x_cost + w
     shuffles = x if lanes.x in ("within", "second") else 0
     issue = (acc * taps * deep + x + w + shuffles) / ISSUE
     machine = facts.machine
     one = max(acc * taps * deep / machine.fma_per_cycle, loads / machine.loads_per_cycle, issue, machine.fma_latency)
-    cost = passes * (one + QUEUED * loads + PASS + x * missed(facts, lanes, min(passes, 3) * x // deep)) + SWITCH + acc * lanes.store_cost(facts, counts)
+    cost = passes * (one + QUEUED * machine.load_cost * loads + PASS + x * missed(facts, lanes, min(passes, 3) * x // deep))
+    cost += SWITCH + acc * lanes.store_cost(facts, counts) + fetched(facts, lanes, counts)
     return Tile(lanes, vectors, counts, spread, cost * turns(facts, lanes, vectors, counts), deep=True)
 
 
-def groups_stay(facts: Facts, lanes: Lanes) -> bool:
-    """Whether columns are walked inside of groups: where a vector is a line, so that its neighbours gain nothing."""
-    line = facts.machine.cache("L1").line
-    return lanes.axis == "g" and len(lanes.loops) == 1 and lanes.width * facts.element >= line
+def fetched(facts: Facts, lanes: Lanes, counts: Counts) -> float:
+    """Cycles of a tile for lines that the first cache no longer has: those of rows above, which are one row of tiles
+    old, and those of columns where all channels of a tile are more than it holds."""
+    machine, letters = facts.machine, facts.letters
+    if lanes.axis != "g" or lanes.inner:
+        return 0.0
+    rows = prod(reach(facts, l, dict(counts).get(f"o{l}", 1)) for l in letters[:-1])
+    many = dict(counts).get(f"o{letters[-1]}", 1)
+    columns = reach(facts, letters[-1], many)
+    held = rows * columns * facts.sizes["g"] * facts.sizes["c"] * facts.element <= machine.cache("L1").bytes // 2
+    lines = rows * (min(columns, many * facts.spec.stride[-1]) if held else columns) * lanes.width * facts.sizes["c"] * facts.element
+    return lines / machine.cache("L2").bandwidth
 
 
 def missed(facts: Facts, lanes: Lanes, lines: int) -> float:
     """Cycles that a load takes longer where so many pixels, a power of two apart, push each other out of the first
     cache: as many as share a place of it, squared."""
-    if lanes.axis != "g" or lanes.x != "neighbours":
+    whole = lanes.width * facts.element >= facts.machine.cache("L1").line  # no neighbour comes back for the rest
+    if lanes.axis != "g" or lanes.x != "neighbours" or whole:
         return 0.0
     step = facts.step(facts.spec.input, list(facts.pixels)[-1]) * facts.element
     together = crowd(step, lines)
     return min(MISSED_MOST, MISSED * together * together) if together > FREE else 0.0
-
-
-def weights_stay(facts: Facts, lanes: Lanes, counts: Counts, spread: tuple[str, ...]) -> bool:
-    """Whether the weights of a group stay in registers while the columns are walked."""
-    taps = prod(facts.sizes[t] for t in facts.taps)
-    whole = taps == prod(facts.sizes[t] for t in spread)
-    return whole and groups_stay(facts, lanes) and prod(n for _, n in counts) + taps < facts.registers
 
 
 def rows_of(facts: Facts, counts: Counts, spread: tuple[str, ...]) -> int:

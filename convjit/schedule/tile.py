@@ -23,9 +23,6 @@ SWITCH_MORE = 6.0
 SWITCH_MOST = 25.0
 """… but no more than that."""
 
-LOAD = 0.07
-"""Cycles that a load costs though it is hidden behind multiply-adds: it takes room in every queue."""
-
 RESTART = 1.5
 """Cycles that a loop's start takes where it has few turns."""
 
@@ -145,10 +142,11 @@ class Rolled:
         x, w = self.elements(vectors, counts)
         acc, loads = vectors * prod(n for _, n in counts), x * lanes.x_cost + w
         work = max(ceil(acc / machine.fma_per_cycle), machine.fma_latency, loads / machine.loads_per_cycle / QUEUES)
-        stream = w * (lanes.width if lanes.moves_w else 1) * facts.element / machine.cache("L2").bandwidth
+        level = "L2" if block <= 2 * machine.cache("L2").bytes else "L3"  # the least that such machines have
+        stream = w * (lanes.width if lanes.moves_w else 1) * facts.element / machine.cache(level).bandwidth
         if block > machine.cache("L1").bytes // 2:
             work = max(work, stream) + 0.05 * stream
-        found = work + LOAD * (loads + w) + self.lines(vectors, counts, chunk)
+        found = work + machine.load_cost * (loads + w) + self.lines(vectors, counts, chunk)
         found = self.known[key] = found + self.restarts()
         return found
 
@@ -243,7 +241,7 @@ class Columns(Rolled):
         work = max(many * max(vectors * pixels / machine.fma_per_cycle, machine.fma_latency), 0.0)
         work = max(work, loads / machine.loads_per_cycle / QUEUES) * WRITTEN
         stream = vectors * many * self.lanes.width * facts.element / machine.cache("L2").bandwidth
-        return work + LOAD * loads + (0.1 * stream if block > machine.cache("L1").bytes // 2 else 0.0)
+        return work + machine.load_cost * loads + (0.1 * stream if block > machine.cache("L1").bytes // 2 else 0.0)
 
 
 def combinations(cut: list[tuple[str, list[tuple[int, int]]]]) -> list[list[tuple[int, int]]]:
