@@ -24,7 +24,7 @@ MACHINE = Machine(
     vector_bits=512,
     vector_registers=32,
     masks=True,
-    load_cost=0.2,
+    load_cost=0.3,
     caches=CACHES,
     rows=ROWS,
 )

@@ -23,6 +23,9 @@ SWITCH_MORE = 6.0
 SWITCH_MOST = 25.0
 """… but no more than that."""
 
+FILLED = 0.1
+"""The part of the weight's way from the second cache that is not hidden where it fills that cache."""
+
 RESTART = 1.5
 """Cycles that a loop's start takes where it has few turns."""
 
@@ -145,7 +148,7 @@ class Rolled:
         level = "L2" if block <= 2 * machine.cache("L2").bytes else "L3"  # the least that such machines have
         stream = w * (lanes.width if lanes.moves_w else 1) * facts.element / machine.cache(level).bandwidth
         if block > machine.cache("L1").bytes // 2:
-            work = max(work, stream) + 0.05 * stream
+            work = max(work, stream) + FILLED * min(1.0, block / machine.cache("L2").bytes) * stream
         found = work + machine.load_cost * (loads + w) + self.lines(vectors, counts, chunk)
         found = self.known[key] = found + self.restarts()
         return found
