@@ -21,6 +21,9 @@ INSTANCES = 760
 SUMS = 8
 """Sums at a time: with more, what taps share no longer stays in registers beside them."""
 
+SUMS_OF_ROWS = 4
+"""The same where neighbouring columns lie in lanes and all taps are written out."""
+
 SWITCH = 4.0
 """Cycles between two tiles."""
 
@@ -56,8 +59,7 @@ def tiles(facts: Facts, lanes: Lanes) -> list[Tile]:
     if column not in facts.pixels:
         rows, column = [], next(iter(reversed(facts.pixels)))
     found = []
-    alone = lanes.axis == "g" and not lanes.inner
-    most = min(SUMS, facts.registers // 2) if alone else facts.registers // 2
+    most = min(SUMS, facts.registers // 2)
     if lanes.axis == column:
         shapes = [(r, v) for v in (1, 2, 4) for r in (1, 2, 4, 8) if r * v <= most and (r == 1 or rows)]
         options = [(v, ((rows[-1], r),) if r > 1 else ()) for r, v in shapes]
@@ -103,8 +105,8 @@ def measured(
     whole = bodies(facts, lanes, vectors, counts, spread) * acc * taps * deep
     if whole > INSTANCES and (acc > 4 or len(spread) > 1):
         return None
-    if not lanes.moves_w and acc + taps * deep > facts.registers - 2 and acc > 1:
-        return None  # every tap's weight is a register of equal numbers
+    if not lanes.moves_w and acc > 1 and not held(facts, acc, taps * deep, len(spread) > 1):
+        return None
     x = rows_of(facts, counts, spread) * columns_of(facts, lanes, vectors, counts) * deep
     w = taps * deep
     loads = x * lanes.x_cost + w
@@ -115,6 +117,13 @@ def measured(
     cost = passes * (one + QUEUED * machine.load_cost * loads + PASS + x * missed(facts, lanes, min(passes, 3) * x // deep))
     cost += SWITCH + acc * lanes.store_cost(facts, counts) + fetched(facts, lanes, counts)
     return Tile(lanes, vectors, counts, spread, cost * turns(facts, lanes, vectors, counts), deep=True)
+
+
+def held(facts: Facts, acc: int, weights: int, rows: bool) -> bool:
+    """Whether sums and weights, each of them a register of equal numbers, leave room; with rows of taps written out the
+    input waits in registers, too."""
+    room = acc <= SUMS_OF_ROWS and 3 * weights <= 2 * facts.registers if rows else True
+    return room and acc + weights <= facts.registers - 2
 
 
 def fetched(facts: Facts, lanes: Lanes, counts: Counts) -> float:
