@@ -39,7 +39,7 @@ def rolled(facts: Facts, lanes: Lanes) -> list[Tile]:
     shapes = [(t.vectors, t.counts) for t in found]
     many = facts.sizes[facts.taps[-1]]
     few = lanes.vectors(facts) == 1 or (facts.sizes["c"] <= tile.CHANNELS and many <= 3)
-    if few and many > 1 and lanes.axis == "oc" and FUSED not in facts.pixels:
+    if few and many > 1 and (lanes.axis == "oc" or lanes.x == "within") and FUSED not in facts.pixels:
         found += [t for t in shaped(facts, lanes, tile.Columns(facts, lanes)) if alone(facts, t)]
     return found + copying(facts, lanes, shapes)
 
@@ -120,8 +120,8 @@ def useful(size: int, most: int) -> list[int]:
 
 def beside(facts: Facts, lanes: Lanes) -> dict[str, int]:
     """The loops that a tile may take a run of, besides the lanes: pixels where channels are in lanes, and the other way."""
-    if lanes.moves_x:
-        return {"oc": facts.sizes["oc"]} if "oc" not in lanes.inner else {next(iter(facts.pixels)): 1}
+    if lanes.moves_x and lanes.axis != "g":
+        return {"oc": facts.sizes["oc"]}
     column = f"o{facts.letters[-1]}"
     wanted = [loop for loop in facts.pixels if loop in (FUSED, column)]
     short = [loop for loop, n in facts.pixels.items() if n > facts.pixels.get(wanted[0] if wanted else "", 1)]

@@ -66,6 +66,8 @@ def in_order(facts: Facts, tile: Tile) -> list[str]:
             return [*before, "g", "oc", *after]
         inner = ["oc", "g"] if tile.lanes.axis == "g" else ["g", "oc"]
         return [*pixels, *inner]
+    if tile.lanes.x == "within":
+        return [*pixels, "g", "oc"]  # the groups of a pixel lie side by side
     if tile.chunk or (FUSED in pixels and pixels_stay(facts)):
         along = facts.strip if tile.chunk else FUSED
         return ["g", *(p for p in pixels if p != along), along, "oc"]

@@ -49,7 +49,7 @@ ISSUE = 5.0
 def suits(facts: Facts, lanes: Lanes) -> bool:
     """Whether the sum is short, and nothing but the taps reuses what is loaded."""
     deep = facts.sizes["c"]
-    most = {"g": 2 * MOST if lanes.x == "within" else MOST, "oc": 0}.get(lanes.axis, 1)
+    most = {"g": MOST, "oc": 0}.get(lanes.axis, 1)
     return deep <= most and facts.spec.groups > 1
 
 

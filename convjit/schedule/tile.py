@@ -240,7 +240,7 @@ class Columns(Rolled):
         many = facts.sizes[self.taps[0]]
         pixels = prod(n for _, n in counts)
         reach = (pixels - 1) * facts.spec.stride[-1] + (many - 1) * facts.spec.dilation[-1] + 1
-        loads = min(reach, pixels * many) + vectors * many
+        loads = min(reach, pixels * many) * self.lanes.x_cost * (vectors if self.lanes.moves_x else 1) + vectors * many
         work = max(many * max(vectors * pixels / machine.fma_per_cycle, machine.fma_latency), 0.0)
         work = max(work, loads / machine.loads_per_cycle / QUEUES) * WRITTEN
         stream = vectors * many * self.lanes.width * facts.element / machine.cache("L2").bandwidth
