@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 
+from convjit.errors import ConvError
 from convjit.kernel.ir import Attribute, Op, Operand, Stmt, Type
 
 Lines = list["Stmt | Lines"]
@@ -123,14 +124,24 @@ class Builder:
     def arith(self, name: str, a: Operand, b: Operand, into: Lines | None = None) -> Operand:
         """add, sub, mul, udiv, urem, max or min of indices."""
         if isinstance(a, int) and isinstance(b, int):
-            return FOLD[name](a, b)
+            return self.fitting(FOLD[name](a, b))
         if b == NEUTRAL.get(name) or (name == "udiv" and b == 1):
             return a
         if name in ("add", "mul") and a == NEUTRAL[name]:
             return b
         if name == "mul" and 0 in (a, b):
             return 0
-        return self.op_in(self.lines if into is None else into, name, self.index, a, b)
+        return self.op_in(self.lines if into is None else into, name, self.index, self.fitting(a), self.fitting(b))
+
+    def fitting(self, value: Operand) -> Operand:
+        """The same; a number must be one of the type that addresses are computed in."""
+        most = 1 << int(self.index[1:]) - 1
+        if isinstance(value, int) and not -most <= value < most:
+            raise ConvError.of(
+                f"The convolution is too large: an offset of {value} does not fit into {self.index}.",
+                hint="Make sizes, strides, dilations or padding smaller.",
+            )
+        return value
 
 
 FOLD: dict[str, Callable[[int, int], int]] = {
