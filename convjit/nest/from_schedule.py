@@ -17,7 +17,7 @@ from convjit.nest.affine import Affine, number
 from convjit.nest.collapse import collapse
 from convjit.nest.context import Context, dimension_size
 from convjit.nest.domain import Domain, domain
-from convjit.nest.ir import Buffer, Guard, Load, MulAdd, Nest, Stmt, Sync, WorkerAxis
+from convjit.nest.ir import UNITS, Buffer, Guard, Load, MulAdd, Nest, Stmt, Sync, WorkerAxis
 from convjit.nest.pack import check_blocks, check_packs, pack_nest, pack_weights
 from convjit.nest.revisited import after, before
 from convjit.nest.split import Plan, Split, split
@@ -209,6 +209,11 @@ def block_threads(c: Context) -> int:
     if not c.gpu:
         return 1
     plans = c.parts.plans()
+    for plan in plans:
+        if plan.kind in UNITS and plan.kind != "block" and plan.extent.terms:
+            text = f"The size of '{plan.axis}' is open, so threads cannot share it ('{plan.token}')."
+            hint = f"Give it to blocks in single steps ('{plan.axis}:block'), or to each thread."
+            raise ConvError.of(text, plan.token.span, hint=hint)
     if any(p.kind == "global" for p in plans):
         return c.phase.option("threads", 256)
     threads = 1

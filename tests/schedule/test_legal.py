@@ -137,3 +137,15 @@ def test_everything_wrong_is_told_at_once() -> None:
 def test_a_phase_has_no_name_and_stands_alone() -> None:
     with pytest.raises(ConvError, match="A direct convolution has one phase, without a name"):
         convjit.compile(SPEC.format(line="oc oh ow [y] kh kw c", h="8", more="").replace("dataflow {", "dataflow gemm {"))
+
+
+@pytest.mark.parametrize(
+    ("kind", "line"),
+    [
+        ("thread", "ow:block [y] oc/4 [x: shared] kh kw c oh:thread oc:unroll"),
+        ("lane", "ow:block [y] oc/4 [x: shared] kh kw c oh:lane oc:unroll"),
+        ("global", "oh:global ow:global oc [y] kh kw c"),
+    ],
+)
+def test_threads_over_an_open_axis(kind: str, line: str, golden: Golden) -> None:
+    golden(f"open_{kind}.txt", f"{refusal(line, 'cuda:sm_80', h='?')}\n")
