@@ -1,35 +1,29 @@
 """convjit: a small language for convolution, compiled to AVX and PTX code, with every stage readable.
 
-The names below are loaded when they are first used, so that `import convjit` costs next to nothing.
+The front (language, meaning, schedules, the form of a nest) is loaded with the package, what makes code of it by the
+first `compile`: neither the import nor the first kernel of a process is a long wait (bench/import_time.py and
+bench/compile_time.py measure both).
 """
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from convjit.dsl.ast import Program as Program
+from convjit.dsl.parse import parse as _parse  # noqa: F401  (the front, see above)
+from convjit.errors import ConvError as ConvError
+from convjit.errors import InternalError as InternalError
+from convjit.errors import Unavailable as Unavailable
+from convjit.nest.ir import Nest as _Nest  # noqa: F401
+from convjit.schedule.choose import choose as _choose  # noqa: F401
+from convjit.spec.build import Conv as Conv
+from convjit.spec.conv import ConvSpec as ConvSpec
 
 if TYPE_CHECKING:
     from convjit.api import compile as compile
     from convjit.api import reference as reference
-    from convjit.dsl.ast import Program as Program
-    from convjit.errors import ConvError as ConvError
-    from convjit.errors import InternalError as InternalError
-    from convjit.errors import Unavailable as Unavailable
-    from convjit.spec.build import Conv as Conv
-    from convjit.spec.conv import ConvSpec as ConvSpec
 
 __version__ = "0.1.0"
-
-_HOMES = {
-    "compile": "convjit.api",
-    "reference": "convjit.api",
-    "Conv": "convjit.spec.build",
-    "ConvSpec": "convjit.spec.conv",
-    "Program": "convjit.dsl.ast",
-    "ConvError": "convjit.errors",
-    "Unavailable": "convjit.errors",
-    "InternalError": "convjit.errors",
-}
 
 __all__ = [
     "Conv", "ConvError", "ConvSpec", "InternalError", "Program", "Unavailable", "__version__", "compile", "reference",
@@ -37,12 +31,13 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
-    if name not in _HOMES:
+    if name not in ("compile", "reference"):
         raise AttributeError(f"module 'convjit' has no attribute '{name}'")
-    value = getattr(import_module(_HOMES[name]), name)
-    globals()[name] = value
+    from convjit import api
+
+    globals()[name] = value = getattr(api, name)
     return value
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_HOMES})
+    return sorted({*globals(), *__all__})

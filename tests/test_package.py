@@ -79,12 +79,11 @@ def test_the_installed_package_runs_a_convolution(site: Path, tmp_path: Path) ->
     assert ": right" in printed
 
 
-def test_names_of_the_package_are_loaded_when_used(site: Path, tmp_path: Path) -> None:
-    """`import convjit` loads nothing but itself; every name is there all the same."""
+def test_what_makes_code_is_loaded_when_used(site: Path, tmp_path: Path) -> None:
+    """`import convjit` loads the front alone; every name is there all the same."""
     text = (
-        "import sys; before = set(sys.modules); import convjit; loaded = set(sys.modules) - before\n"
-        "assert not {'numpy', 'llvmlite', 'lark', 'click'} & loaded, loaded\n"
-        "assert [m for m in loaded if m.startswith('convjit')] == ['convjit'], loaded\n"
+        "import sys; import convjit; loaded = set(sys.modules)\n"
+        "assert not {'llvmlite', 'click', 'rich', 'cuda', 'convjit.pipeline', 'convjit.kernel'} & loaded, loaded\n"
         "assert set(convjit.__all__) <= set(dir(convjit))\n"
         "for name in convjit.__all__: getattr(convjit, name)\n"
     )
