@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-CHUNKS = 6
+CHUNKS = 8
 """Chunks per worker that a grid is cut into, where it has as many values."""
 
 STEP = f"""

@@ -124,6 +124,7 @@ class JobRecord(ctypes.Structure):
         ("sizes", Pointer),
         ("axis_count", Word),
         ("total", Word),
+        ("ranges", Word),
         ("mode", Word),
         ("grid", GridRecord * MAX_AXES),
     ]

@@ -6,6 +6,9 @@ no chunk is left, and waits for those who joined. So nobody waits for a worker t
 on the caller's stack is never read after the caller has left. A worker that finds nothing to do spins for a while and
 then sleeps on the epoch (a futex).
 
+Every worker has a range of the chunks of its own, the same in every call, and takes from the others' ranges once it is
+done: what it read and wrote in the call before, or in the layer before, is in its own caches.
+
 Only one job runs at a time: a caller that finds the pool taken, from another Python thread, runs its step alone.
 """
 
@@ -17,9 +20,12 @@ SPIN = 8_000
 SPIN_JOIN = 4_000
 """Pauses of the caller waiting for the last chunks before it gives its time slice away."""
 
+RANGES = 64
+"""Ranges at most: more workers share them."""
+
 POOL = f"""
 @state = internal global i64 0, align 128      ; epoch (32 bits) | helpers wanted (16) | workers inside (16)
-@next = internal global i64 0, align 128       ; the next chunk of the open job
+@taken = internal global [{RANGES} x [16 x i64]] zeroinitializer, align 128  ; chunks taken of each range of the open job
 @job = internal global ptr null, align 128
 @sleepers = internal global i32 0, align 128
 @busy = internal global i32 0, align 128       ; 1 while a caller owns the pool
@@ -50,13 +56,8 @@ define i32 @convjit.workers() {{
   ret i32 %n
 }}
 
-define internal i64 @take() {{
-  %i = atomicrmw add ptr @next, i64 1 monotonic
-  ret i64 %i
-}}
-
-; Chunks until none is left.
-define internal void @work(ptr %job) {{
+; Chunks until none is left, those of the worker's own range first.
+define internal void @work(ptr %job, i64 %who) {{
 entry:
   %range = alloca [{2 * 6} x i64], align 16
   %task.p = field Job.task, %job
@@ -69,12 +70,26 @@ entry:
   %axes = load i64, ptr %axes.p
   %total.p = field Job.total, %job
   %total = load i64, ptr %total.p
+  %ranges.p = field Job.ranges, %job
+  %ranges = load i64, ptr %ranges.p
   %grid = field Job.grid, %job
+  %own = urem i64 %who, %ranges
+  br label %turn
+turn:
+  %r = phi i64 [ %own, %entry ], [ %r.next, %empty ]
+  %unseen = phi i64 [ %ranges, %entry ], [ %unseen.less, %empty ]
+  %r.up = add i64 %r, 1
+  %r.total = mul i64 %r, %total
+  %first = udiv i64 %r.total, %ranges
+  %up.total = mul i64 %r.up, %total
+  %beyond = udiv i64 %up.total, %ranges
+  %taken = getelementptr [16 x i64], ptr @taken, i64 %r
   br label %next
 next:
-  %i = call i64 @take()
-  %some = icmp ult i64 %i, %total
-  br i1 %some, label %axis, label %done
+  %before = atomicrmw add ptr %taken, i64 1 monotonic
+  %i = add i64 %first, %before
+  %some = icmp ult i64 %i, %beyond
+  br i1 %some, label %axis, label %empty
 axis:                                          ; innermost axis first: a mixed-radix number
   %left = phi i64 [ %axes, %next ], [ %a, %axis ]
   %rest = phi i64 [ %i, %next ], [ %rest.next, %axis ]
@@ -101,13 +116,20 @@ axis:                                          ; innermost axis first: a mixed-r
 run:
   call void %task(ptr %slots, ptr %sizes, ptr %range)
   br label %next
+empty:
+  %unseen.less = sub i64 %unseen, 1
+  %last = icmp eq i64 %r.up, %ranges
+  %r.next = select i1 %last, i64 0, i64 %r.up
+  %all = icmp eq i64 %unseen.less, 0
+  br i1 %all, label %done, label %turn
 done:
   ret void
 }}
 
-define internal ptr @worker(ptr %unused) {{
+define internal ptr @worker(ptr %number) {{
 entry:
   %mode = alloca i32, align 4
+  %who = ptrtoint ptr %number to i64
   br label %spin
 spin:
   %seen = phi i32 [ 0, %entry ], [ %seen, %pause ], [ %seen, %awake ], [ %seen, %join ], [ %epoch, %full ],
@@ -164,7 +186,7 @@ leave:
   %mode.word = trunc i64 %mode.wide to i32
   store i32 %mode.word, ptr %mode
   call void @llvm.x86.sse.ldmxcsr(ptr %mode)
-  call void @work(ptr %job)
+  call void @work(ptr %job, i64 %who)
   %out = atomicrmw sub ptr @state, i64 1 release
   br label %spin
 }}
@@ -184,13 +206,15 @@ mask:
   br label %one
 one:
   %have = phi i32 [ %now, %mask ], [ %more, %made ]
-  %status = call i32 @pthread_create(ptr %thread, ptr null, ptr @worker, ptr null)
+  %more = add i32 %have, 1
+  %more.wide = zext i32 %more to i64
+  %number = inttoptr i64 %more.wide to ptr
+  %status = call i32 @pthread_create(ptr %thread, ptr null, ptr @worker, ptr %number)
   %ok = icmp eq i32 %status, 0
   br i1 %ok, label %made, label %unmask
 made:
   %id = load i64, ptr %thread
   %detached = call i32 @pthread_detach(i64 %id)
-  %more = add i32 %have, 1
   store i32 %more, ptr @created
   %full = icmp sge i32 %more, %wanted
   br i1 %full, label %unmask, label %one
@@ -205,7 +229,19 @@ done:
 define internal void @fork_join(ptr %job, i64 %helpers) {{
 entry:
   store ptr %job, ptr @job
-  store atomic i64 0, ptr @next monotonic, align 8
+  %workers = add i64 %helpers, 1
+  %ranges = call i64 @llvm.smin.i64(i64 %workers, i64 {RANGES})
+  %ranges.p = field Job.ranges, %job
+  store i64 %ranges, ptr %ranges.p
+  br label %clear
+clear:
+  %r = phi i64 [ 0, %entry ], [ %r.up, %clear ]
+  %taken = getelementptr [16 x i64], ptr @taken, i64 %r
+  store atomic i64 0, ptr %taken monotonic, align 8
+  %r.up = add i64 %r, 1
+  %all = icmp eq i64 %r.up, %ranges
+  br i1 %all, label %open.it, label %clear
+open.it:
   %s = load atomic i64, ptr @state monotonic, align 8
   %epoch = and i64 %s, -4294967296
   %epoch.open = add i64 %epoch, 4294967296
@@ -221,7 +257,7 @@ wake:
   %woken = call i64 (i64, ...) @syscall(i64 202, ptr %word, i32 129, i32 %count, ptr null, ptr null, i32 0)
   br label %share
 share:
-  call void @work(ptr %job)
+  call void @work(ptr %job, i64 0)
   %closed = atomicrmw add ptr @state, i64 4294967296 acq_rel
   br label %wait
 wait:
