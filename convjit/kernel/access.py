@@ -17,6 +17,7 @@ from convjit.kernel.ir import Attribute, If, Merged, Operand, Type, vector
 from convjit.kernel.part_stores import MOST, part, parts
 from convjit.kernel.transpose import Scattered, Waiting
 from convjit.kernel.variables import ALWAYS, Plan, Variables, Where
+from convjit.machine.machine import Machine
 from convjit.nest.affine import Affine
 from convjit.nest.ir import Buffer, Load
 from convjit.nest.layout import Symbols
@@ -48,13 +49,14 @@ class Spot:
 
 
 class Access:
-    """Access to buffers that have addresses. `constant` are those that nobody writes; `masks`: a mask costs nothing."""
+    """Access to buffers that have addresses. `constant` are those that nobody writes."""
 
     def __init__(
-        self, b: Builder, v: Variables, buffers: dict[str, Buffer], gpu: bool, constant: frozenset[str], masks: bool
+        self, b: Builder, v: Variables, buffers: dict[str, Buffer], machine: Machine, constant: frozenset[str]
     ) -> None:
-        self.b, self.v, self.buffers, self.gpu, self.constant = b, v, buffers, gpu, constant
-        self.masks = masks
+        self.b, self.v, self.buffers, self.constant = b, v, buffers, constant
+        self.gpu, self.masks, self.shuffle_bits = machine.kind == "cuda", machine.masks, machine.shuffle_bits
+        self.late = False  # whether lanes were put in order that could be so later
         self.scattered = Scattered(b)
         self.spots: dict[tuple[int, int], tuple[Load, Spot]] = {}
         self.bases: dict[int, tuple[Spot, str]] = {}

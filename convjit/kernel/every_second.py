@@ -1,14 +1,18 @@
-"""Every second element, as columns in lanes read at stride 2: two vectors that overlap, and a shuffle.
+"""Every second element, as columns in lanes read at stride 2: two vectors and a shuffle.
 
-    x[0] x[2] … x[14]  =  even places of x[0..7], odd places of x[7..14]      (8 lanes)
+    x[0] x[2] … x[14]  =  even places of x[0..7] and x[8..15]      (8 lanes)
+    x[1] x[3] … x[15]  =  odd places of the same two vectors
 
-The second vector starts one element early, so that nothing behind the last wanted element is read.
+Where a shuffle is cheap only within blocks of lanes (128 bits on AVX2), it leaves the elements out of order, and a second
+one puts them in order; `late_order` moves that one behind the sums. Where x[15] may not exist, the second vector starts
+one element early, and its odd places are taken: nothing behind the last wanted element is read.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from convjit.dtypes import bits
 from convjit.kernel.ir import Operand, Type, vector
 from convjit.nest.ir import Load
 
@@ -20,15 +24,48 @@ def every_second(memory: Access, access: Load, spot: Spot, kind: Type, mask: tup
     """Lane i is element 2i; of lanes outside the mask nothing is read and 0 given."""
     n = memory.v.lanes
     from_ = vector(kind, n)
+    odd = spot.plan.static(memory.v.static) % 2
+    if mask is None and pair_exists(memory, spot, odd):
+        starts, places = (-odd, n - odd), (odd, odd)
+    else:
+        starts, places = (0, n - 1), (0, 1)
     wanted = mask or (True,) * n
-    first = tuple(k % 2 == 0 and wanted[k // 2] for k in range(n))
-    second = tuple(k % 2 == 1 and wanted[(n - 1 + k) // 2] for k in range(n))
     halves: list[Operand] = []
-    for extra, lanes in ((0, first), (n - 1, second)):
-        pointer = memory.pointer(spot, access, extra)
+    for half, (start, place) in enumerate(zip(starts, places, strict=True)):
+        pointer = memory.pointer(spot, access, start)
         if mask is None:
             halves.append(memory.read(access, "load", from_, pointer, align=spot.size))
         else:
+            lanes = tuple(k % 2 == place and wanted[(half * n + k) // 2] for k in range(n))
             halves.append(memory.read(access, "load_masked", from_, pointer, memory.mask(lanes), align=spot.size))
-    order = (*range(0, n, 2), *range(n + 1, 2 * n, 2))
-    return memory.b.once("shuffle", from_, *halves, order=order, **{"from": from_})
+    found, order = blockwise(n, min(n, memory.shuffle_bits // bits(kind)), places)
+    value = memory.b.once("shuffle", from_, *halves, order=found, **{"from": from_})
+    if order == tuple(range(n)):
+        return value
+    memory.late = True
+    return memory.b.once("shuffle", from_, value, value, order=order, **{"from": from_})
+
+
+def pair_exists(memory: Access, spot: Spot, odd: int) -> bool:
+    """Whether both vectors from the even place on lie in the buffer, whatever the loops' counters are."""
+    layout = spot.buffer.layout
+    if spot.symbolic or layout is None:
+        return False
+    low = high = spot.plan.static(memory.v.static) - odd
+    known = memory.v.known_ranges()
+    for name, factor in spot.plan.running:
+        if name not in known:
+            return False
+        ends = [factor * end for end in known[name]]
+        low, high = low + min(ends), high + max(ends)
+    return low >= 0 and high + 2 * memory.v.lanes <= layout.elements()
+
+
+def blockwise(n: int, block: int, places: tuple[int, int]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """A shuffle that takes every second place, by blocks of lanes, and the order that it leaves for a second one."""
+    taken: list[int] = []
+    for start in range(0, n, block):
+        for half, place in enumerate(places):
+            taken += [half * n + k for k in range(start + place, start + block, 2)]
+    elements = [(k % n - places[k // n]) // 2 + k // n * (n // 2) for k in taken]
+    return tuple(taken), tuple(elements.index(i) for i in range(n))

@@ -13,6 +13,7 @@ from convjit.kernel.access import Access
 from convjit.kernel.builder import Builder
 from convjit.kernel.digits import bind, region
 from convjit.kernel.ir import Kernel, Launch, Local, Parameter
+from convjit.kernel.late_order import late_order
 from convjit.kernel.loops import extent, serial, unroll
 from convjit.kernel.state import State
 from convjit.kernel.variables import Variables, where
@@ -26,13 +27,12 @@ from convjit.nest.visit import loads, works, written
 
 def lower(nest: Nest, machine: Machine) -> Kernel:
     """The kernel of a nest. Raises InternalError where a statement has no realisation."""
-    gpu = machine.kind == "cuda"
     buffers = {b.name: b for b in nest.buffers}
-    b = Builder("i32" if gpu else "i64")
+    b = Builder("i32" if machine.kind == "cuda" else "i64")
     v = Variables(b)
     writes = written(nest.body)
     constant = frozenset(x.name for x in nest.buffers if x.level == "memory" and x.name not in writes)
-    memory = Access(b, v, buffers, gpu, constant, machine.masks)
+    memory = Access(b, v, buffers, machine, constant)
     state = State(nest, machine, buffers, b, v, memory, lambda body: block(state, body))
     return kernel(state)
 
@@ -54,12 +54,13 @@ def kernel(l: State) -> Kernel:
         if b.level == "memory" and b.name in used
     )
     own, shared = own_memory(l)
+    body = late_order(l.b.whole(), l.b.fresh) if l.memory.late else l.b.whole()
     launch = None
     if nest.grid:
         blocks = tuple(c.const if not c.terms else f"size.{c}" for c in nest.grid.counts)
         launch = Launch(blocks, nest.grid.threads, shared, nest.grid.min_blocks)
     return Kernel(
-        nest.name, l.machine.name, parameters, l.b.whole(), own,
+        nest.name, l.machine.name, parameters, body, own,
         tuple(f"size.{s.name}" for s in nest.sizes), tuple(a.name for a in nest.workers), launch,
     )  # fmt: skip
 
