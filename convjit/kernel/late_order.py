@@ -17,7 +17,10 @@ from convjit.kernel.ir import Carried, For, Op, Operand, Stmt, lanes, walk
 
 Order = tuple[int, ...]
 
-ON_EACH_LANE = frozenset("add sub mul div neg abs sqrt max min rint and or xor shl lshr select convert fma".split())
+ON_EACH_LANE = frozenset((
+    "add", "sub", "mul", "div", "neg", "abs", "sqrt", "max", "min", "rint", "and", "or", "xor", "shl", "lshr", "select",
+    "convert", "fma",
+))  # fmt: skip
 
 
 def late_order(body: tuple[Stmt, ...], fresh: Callable[[], str]) -> tuple[Stmt, ...]:
