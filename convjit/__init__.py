@@ -7,6 +7,7 @@ bench/compile_time.py measure both).
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from convjit.dsl.ast import Program as Program
@@ -33,9 +34,8 @@ __all__ = [
 def __getattr__(name: str) -> object:
     if name not in ("compile", "reference"):
         raise AttributeError(f"module 'convjit' has no attribute '{name}'")
-    from convjit import api
-
-    globals()[name] = value = getattr(api, name)
+    value = getattr(import_module("convjit.api"), name)
+    globals()[name] = value
     return value
 
 

@@ -49,7 +49,7 @@ def every_second(memory: Access, access: Load, spot: Spot, kind: Type, mask: tup
 def pair_exists(memory: Access, spot: Spot, odd: int) -> bool:
     """Whether both vectors from the even place on lie in the buffer, whatever the loops' counters are."""
     layout = spot.buffer.layout
-    if spot.symbolic or layout is None:
+    if spot.symbolic or layout is None or any(isinstance(count, str) for count in layout.counts()):
         return False
     low = high = spot.plan.static(memory.v.static) - odd
     known = memory.v.known_ranges()
