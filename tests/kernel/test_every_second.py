@@ -68,7 +68,7 @@ def test_an_open_batch() -> None:
     """How long the array is, is not known: nothing behind the last wanted element is read."""
     spec = conv((5, 17), (3, 3), (3, 3), stride=2, pad="valid", groups=3, x="NCHW", batch="?")
     spec = replace(spec, dataflow=(parse_schedule(f"n {LINE}"),))
-    x, w = np.ones((2, 3, 5, 17), np.float32), np.ones((3, 1, 3, 3), np.float32)
+    x, w = np.ones((2, 3, 5, 17), np.float32), np.ones((3, 3, 1, 3), np.float32)
     kernel: Any = convjit.compile(spec, target="cpu:avx2")
     assert np.array_equal(kernel(x, w), convjit.reference(spec, x, w))
     assert ops(spec, "load") == 6
