@@ -54,7 +54,9 @@ def kernel(l: State) -> Kernel:
         if b.level == "memory" and b.name in used
     )
     own, shared = own_memory(l)
-    body = late_order(l.b.whole(), l.b.fresh) if l.memory.late else l.b.whole()
+    body = l.b.whole()
+    if l.memory.late:
+        body = late_order(body, l.b.fresh)
     launch = None
     if nest.grid:
         blocks = tuple(c.const if not c.terms else f"size.{c}" for c in nest.grid.counts)

@@ -25,8 +25,7 @@ ON_EACH_LANE = frozenset((
 
 def late_order(body: tuple[Stmt, ...], fresh: Callable[[], str]) -> tuple[Stmt, ...]:
     """The same with orders of lanes moved behind what computes; `fresh` gives new names."""
-    used: set[object] = set()
-    return needed(Late(fresh).body(body), used)
+    return needed(Late(fresh).body(body), set())
 
 
 def order_of(op: Op) -> Order | None:
@@ -124,6 +123,7 @@ class Late:
             start = self.before(c.start, order, new) if order and lanes(c.type) == len(order) else None
             if start is not None:
                 starts[c.name] = start
+        outside = dict(self.moved)
         while order and starts:
             names = {name: self.fresh() for name in starts}
             self.moved |= {name: (early, order) for name, early in names.items()}
@@ -132,8 +132,7 @@ class Late:
             if all(end[1] == order for end in ends.values()):
                 return [*new, *self.carried(loop, body, order, starts, names)]
             starts = {name: start for name, start in starts.items() if ends[name][1] == order}
-            for name in names:
-                del self.moved[name]
+            self.moved = dict(outside)  # what a failed try moved does not exist
         return [*new, replace(loop, body=self.body(loop.body))]
 
     def carried(

@@ -78,3 +78,9 @@ def test_a_loop_that_comes_back_in_order_stays() -> None:
     more = ["%7 = step ptr %x, 64", "%10 = load f64x4 %7 {align 8}", "%11 = fma f64x4 %2, %4, %10"]
     lines = [*WEIGHT, *carried(*READ, *more, "%8 = add f64x4 %11, %5")]
     assert moved(*lines) == lines
+
+
+def test_what_a_failed_try_moved_is_forgotten() -> None:
+    more = ["%7 = fma f64x4 %2, %4, %5", "%10 = mul f64x4 %7, %4", "store f64x4 %10, %y {align 8}"]
+    lines = [*WEIGHT, *carried(*READ, *more, "%11 = load f64x4 %y {align 8}", "%8 = add f64x4 %7, %11")]
+    assert moved(*lines) == lines
