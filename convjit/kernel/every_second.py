@@ -25,19 +25,19 @@ def every_second(memory: Access, access: Load, spot: Spot, kind: Type, mask: tup
     n = memory.v.lanes
     from_ = vector(kind, n)
     odd = spot.plan.static(memory.v.static) % 2
-    if mask is None and pair_exists(memory, spot, odd):
-        starts, places = (-odd, n - odd), (odd, odd)
-    else:
-        starts, places = (0, n - 1), (0, 1)
     wanted = mask or (True,) * n
+    paired = pair_exists(memory, spot, odd, wanted)
+    starts, places = ((-odd, n - odd), (odd, odd)) if paired else ((0, n - 1), (0, 1))
     halves: list[Operand] = []
     for half, (start, place) in enumerate(zip(starts, places, strict=True)):
         pointer = memory.pointer(spot, access, start)
-        if mask is None:
+        lanes = tuple(wanted[(half * n + k) // 2] and (paired or k % 2 == place) for k in range(n))
+        if all(lanes) or mask is None:
             halves.append(memory.read(access, "load", from_, pointer, align=spot.size))
-        else:
-            lanes = tuple(k % 2 == place and wanted[(half * n + k) // 2] for k in range(n))
+        elif any(lanes):
             halves.append(memory.read(access, "load_masked", from_, pointer, memory.mask(lanes), align=spot.size))
+        else:
+            halves.append(0)
     found, order = blockwise(n, min(n, memory.shuffle_bits // bits(kind)), places)
     value = memory.b.once("shuffle", from_, *halves, order=found, **{"from": from_})
     if order == tuple(range(n)):
@@ -46,8 +46,8 @@ def every_second(memory: Access, access: Load, spot: Spot, kind: Type, mask: tup
     return memory.b.once("shuffle", from_, value, value, order=order, **{"from": from_})
 
 
-def pair_exists(memory: Access, spot: Spot, odd: int) -> bool:
-    """Whether both vectors from the even place on lie in the buffer, whatever the loops' counters are."""
+def pair_exists(memory: Access, spot: Spot, odd: int, wanted: tuple[bool, ...]) -> bool:
+    """Whether both elements of every pair that has a wanted one lie in the buffer, whatever the loops' counters are."""
     layout = spot.buffer.layout
     if spot.symbolic or layout is None or any(isinstance(count, str) for count in layout.counts()):
         return False
@@ -58,7 +58,8 @@ def pair_exists(memory: Access, spot: Spot, odd: int) -> bool:
             return False
         ends = [factor * end for end in known[name]]
         low, high = low + min(ends), high + max(ends)
-    return low >= 0 and high + 2 * memory.v.lanes <= layout.elements()
+    first, last = wanted.index(True), len(wanted) - 1 - wanted[::-1].index(True)
+    return low + 2 * first >= 0 and high + 2 * last + 2 <= layout.elements()
 
 
 def blockwise(n: int, block: int, places: tuple[int, int]) -> tuple[tuple[int, ...], tuple[int, ...]]:

@@ -61,9 +61,9 @@ def serial(l: State, loop: Loop) -> None:
     start = [l.registers[k] for k in carried]
     counter = b.fresh()
     outer, _ = b.begin({loop.name: counter})
-    v.ranges[loop.name] = (lows[0], max(lows[0], highs[1] - 1))
     first = lows[0] if lows[0] == lows[1] else None
-    v.grain[loop.name] = gcd(loop.step, first) if first is not None else start_grain(v, loop)
+    v.grain[loop.name] = grain = gcd(loop.step, first) if first is not None else start_grain(v, loop)
+    v.ranges[loop.name] = (lows[0], max(lows[0], (highs[1] - 1) // grain * grain))
     slots = ring_slots(l, loop, low)
     inside = [b.fresh() for _ in carried]
     l.registers.update(zip(carried, inside, strict=True))

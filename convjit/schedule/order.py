@@ -13,6 +13,9 @@ SHARED_FROM = 30_000
 ROWS = 8
 """Rows of a large image that stay close while all blocks of channels pass by."""
 
+FEW = 2
+"""Vectors of a row of the image that are walked one after another, all rows under each."""
+
 PREFETCH = 8
 """Turns of the innermost loop by which the weight is asked for ahead."""
 
@@ -63,7 +66,7 @@ def in_order(facts: Facts, tile: Tile) -> list[str]:
     after = [p for p in pixels if p != "n"]
     if tile.deep:
         if tile.lanes.axis not in ("g", "oc"):
-            return [*before, "g", "oc", *after]
+            return [*before, "g", "oc", *columns_first(facts, tile, after)]
         inner = ["oc", "g"] if tile.lanes.axis == "g" else ["g", "oc"]
         return [*pixels, *inner]
     if tile.lanes.x == "within":
@@ -72,6 +75,14 @@ def in_order(facts: Facts, tile: Tile) -> list[str]:
         along = facts.strip if tile.chunk else FUSED
         return ["g", *(p for p in pixels if p != along), along, "oc"]
     return ["g", "oc", *pixels]
+
+
+def columns_first(facts: Facts, tile: Tile, pixels: list[str]) -> list[str]:
+    """Columns that lie in lanes go outermost where they are a few vectors: each gets its mask and its border once,
+    and rows of its own below."""
+    column = tile.lanes.axis
+    few = column in pixels and tile.lanes.vectors(facts) <= FEW
+    return [column, *(p for p in pixels if p != column)] if few else pixels
 
 
 def pixels_stay(facts: Facts) -> bool:

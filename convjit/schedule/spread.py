@@ -61,7 +61,7 @@ def tiles(facts: Facts, lanes: Lanes) -> list[Tile]:
     found = []
     most = min(SUMS, facts.registers // 2)
     if lanes.axis == column:
-        shapes = [(r, v) for v in (1, 2, 4) for r in (1, 2, 4, 8) if r * v <= most and (r == 1 or rows)]
+        shapes = [(r, v) for v in (1, 2, 4) for r in (1, 2, 3, 4, 8) if r * v <= most and (r == 1 or rows)]
         options = [(v, ((rows[-1], r),) if r > 1 else ()) for r, v in shapes]
     else:
         shapes = [(r, c) for r in (1, 2, 4) for c in range(1, most + 1) if r * c <= most and (r == 1 or rows)]
@@ -109,7 +109,7 @@ def measured(
         return None
     x = rows_of(facts, counts, spread) * columns_of(facts, lanes, vectors, counts) * deep
     w = taps * deep
-    loads = x * lanes.x_cost + w
+    loads = x * lanes.x_cost * crossing(facts, lanes) + w
     shuffles = x if lanes.x in ("within", "second") else 0
     issue = (acc * taps * deep + x + w + shuffles) / ISSUE
     machine = facts.machine
@@ -124,6 +124,13 @@ def held(facts: Facts, acc: int, weights: int, rows: bool) -> bool:
     input waits in registers, too."""
     room = acc <= SUMS_OF_ROWS and 3 * weights <= 2 * facts.registers if rows else True
     return room and acc + weights <= facts.registers - 2
+
+
+def crossing(facts: Facts, lanes: Lanes) -> float:
+    """Lines that a load touches: vectors of columns begin anywhere, those of channels where a line does."""
+    if lanes.axis in ("g", "oc"):
+        return 1.0
+    return 1.0 + min(1.0, lanes.width * facts.element / facts.machine.cache("L1").line)
 
 
 def fetched(facts: Facts, lanes: Lanes, counts: Counts) -> float:
