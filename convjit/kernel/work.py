@@ -64,13 +64,14 @@ def multiply(l: State, stmt: MulAdd, w: Where) -> None:
     types = (*(typed(e, l.dtype_of) for e in (stmt.a, stmt.b)), target.dtype)
     row = _row(l, stmt, types)
     spoiled = w.mask is not None and target.dtype in FLOATS and guarded(stmt.a) != guarded(stmt.b)
+    chosen = spoiled and l.machine.masks and isinstance(w.mask, str)  # a known mask would become a blend of its own
     factors = [
-        inside(l, e, type, w) if spoiled and not l.machine.masks else operand(l, e, w)
+        inside(l, e, type, w) if spoiled and not chosen else operand(l, e, w)
         for e, type in zip((stmt.a, stmt.b), types, strict=False)
     ]
     old = l.registers[key]
     new = product(l, row, shape, factors, old)
-    if spoiled and l.machine.masks and w.mask is not None:
+    if chosen and w.mask is not None:
         new = l.b.op("select", shape, l.memory.mask(w.mask), new, old)
     l.registers[key] = new
 
