@@ -55,9 +55,9 @@ class Access:
         self, b: Builder, v: Variables, buffers: dict[str, Buffer], machine: Machine, constant: frozenset[str]
     ) -> None:
         self.b, self.v, self.buffers, self.constant = b, v, buffers, constant
-        self.gpu, self.masks, self.shuffle_bits = machine.kind == "cuda", machine.masks, machine.shuffle_bits
+        self.gpu, self.masks = machine.kind == "cuda", machine.masks
         self.late = False  # whether lanes were put in order that could be so later
-        self.scattered = Scattered(b)
+        self.scattered = Scattered(b, machine.masks)
         self.spots: dict[tuple[int, int], tuple[Load, Spot]] = {}
         self.bases: dict[int, tuple[Spot, str]] = {}
 

@@ -3,8 +3,8 @@
     x[0] x[2] … x[14]  =  even places of x[0..7] and x[8..15]      (8 lanes)
     x[1] x[3] … x[15]  =  odd places of the same two vectors
 
-Where a shuffle is cheap only within blocks of lanes (128 bits on AVX2), it leaves the elements out of order, and a second
-one puts them in order; `late_order` moves that one behind the sums. Where x[15] may not exist, the second vector starts
+A shuffle is cheap within blocks of lanes, takes its second vector from memory and needs no register for the order; it
+leaves the elements out of order, and a second one puts them in order, which `late_order` moves behind the sums. Where x[15] may not exist, the second vector starts
 one element early, and its odd places are taken: nothing behind the last wanted element is read.
 """
 
@@ -18,6 +18,10 @@ from convjit.nest.ir import Load
 
 if TYPE_CHECKING:
     from convjit.kernel.access import Access, Spot
+
+
+BLOCK = 128
+"""Bits within which x86 shuffles two vectors by an order that is part of the instruction (vshufps, vshufpd)."""
 
 
 def every_second(memory: Access, access: Load, spot: Spot, kind: Type, mask: tuple[bool, ...] | None) -> str:
@@ -38,7 +42,7 @@ def every_second(memory: Access, access: Load, spot: Spot, kind: Type, mask: tup
             halves.append(memory.read(access, "load_masked", from_, pointer, memory.mask(lanes), align=spot.size))
         else:
             halves.append(0)
-    found, order = blockwise(n, min(n, memory.shuffle_bits // bits(kind)), places)
+    found, order = blockwise(n, min(n, BLOCK // bits(kind)), places)
     value = memory.b.once("shuffle", from_, *halves, order=found, **{"from": from_})
     if order == tuple(range(n)):
         return value

@@ -16,6 +16,7 @@ from convjit.kernel.ir import Kernel, Launch, Local, Parameter
 from convjit.kernel.late_order import late_order
 from convjit.kernel.loops import extent, serial, unroll
 from convjit.kernel.state import State
+from convjit.kernel.unchanged import unchanged
 from convjit.kernel.variables import Variables, where
 from convjit.kernel.wide import wide_loop
 from convjit.kernel.work import muladd, store
@@ -54,7 +55,7 @@ def kernel(l: State) -> Kernel:
         if b.level == "memory" and b.name in used
     )
     own, shared = own_memory(l)
-    body = l.b.whole()
+    body = unchanged(l.b.whole())
     if l.memory.late:
         body = late_order(body, l.b.fresh)
     launch = None

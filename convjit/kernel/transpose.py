@@ -34,8 +34,8 @@ class Waiting:
 class Scattered:
     """Stores that wait, by what they have in common."""
 
-    def __init__(self, b: Builder) -> None:
-        self.b = b
+    def __init__(self, b: Builder, masks: bool) -> None:
+        self.b, self.masks = b, masks
         b.before_edges = self.flush
         self.groups: dict[object, list[Waiting]] = {}
 
@@ -57,18 +57,21 @@ class Scattered:
         size = part if len(first.lanes) % part == 0 else 1
         place = 0
         while place < len(run):
-            while size > len(run) - place:
+            rest = len(run) - place
+            while size > rest and not (self.masks and rest > 1):
                 size //= 2
-            self.block(run[place : place + size], part)
+            self.block(run[place : place + size], part, size)
             place += size
 
-    def block(self, stores: list[Waiting], part: int) -> None:
-        """A power of two of neighbours: interleaved until every lane's elements stand together."""
-        first, size = stores[0], len(stores)
+    def block(self, stores: list[Waiting], part: int, size: int) -> None:
+        """Neighbours, a power of two or, with masked stores, fewer: interleaved until every lane's elements stand
+        together."""
+        first = stores[0]
         if size == 1:
             self.alone(first)
             return
-        chains = [[s.value for s in stores]]
+        values = [s.value for s in stores]
+        chains = [values + values[-1:] * (size - len(values))]
         width = 1
         while width < size:
             chains = [half for chain in chains for half in self.halves(chain, width, first, part)]
@@ -77,7 +80,7 @@ class Scattered:
             if first.mask is None or first.mask[lane]:
                 inside = lane % part
                 which, place = divmod(inside * size, part)
-                self.store(chains[which][0], lane - inside + place, size, first, lane)
+                self.store(chains[which][0], lane - inside + place, size, first, lane, len(stores))
 
     def halves(self, chain: list[str], width: int, first: Waiting, part: int) -> list[list[str]]:
         """One step: pieces of `width` elements of two vectors in turn, from the parts' lower and upper halves."""
@@ -90,14 +93,19 @@ class Scattered:
             made.append([self.b.op("shuffle", type_, a, b, order=order, **{"from": type_}) for a, b in pairs])
         return made
 
-    def store(self, value: str, place: int, size: int, first: Waiting, lane: int) -> None:
-        """One lane's run, found at `place` of the vector."""
+    def store(self, value: str, place: int, size: int, first: Waiting, lane: int, many: int) -> None:
+        """One lane's run, found at `place` of the vector: so many elements of it."""
         n = len(first.lanes)
         piece = vector(first.dtype, size)
         if n != size:
             order = tuple(range(place, place + size))
             value = self.b.op("shuffle", piece, value, value, order=order, **{"from": vector(first.dtype, n)})
-        self.b.do("store", piece, value, self.pointer(first, lane), align=first.align)
+        pointer = self.pointer(first, lane)
+        if many == size:
+            self.b.do("store", piece, value, pointer, align=first.align)
+            return
+        mask = self.b.once("const", f"i1x{size}", values=tuple(int(i < many) for i in range(size)))
+        self.b.do("store_masked", piece, value, pointer, mask, align=first.align)
 
     def alone(self, store: Waiting) -> None:
         """Lane by lane."""

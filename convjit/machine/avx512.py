@@ -24,7 +24,6 @@ MACHINE = Machine(
     vector_bits=512,
     vector_registers=32,
     masks=True,
-    shuffle_bits=512,
     load_cost=0.3,
     caches=CACHES,
     rows=ROWS,

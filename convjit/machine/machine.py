@@ -60,7 +60,7 @@ class Machine:
 
     CPU: `llvm_features` is the list that LLVM is given on top of `llvm_cpu`, `required` the flags that a processor
     must show in /proc/cpuinfo; `vector_bits` is 0 where vector instructions are not to be used; `masks`: a mask for
-    the lanes costs nothing (AVX-512); a shuffle is cheap within blocks of `shuffle_bits`; `rounding`: it has an
+    the lanes costs nothing (AVX-512); `rounding`: it has an
     instruction that rounds to whole numbers. In a cycle it starts `fma_per_cycle` multiply-adds, each ready after `fma_latency`, and `loads_per_cycle` vector loads. A load
     that is hidden behind multiply-adds still costs `load_cost` cycles: it takes room in every queue.
 
@@ -78,7 +78,6 @@ class Machine:
     masks: bool
     caches: tuple[Cache, ...]
     rows: tuple[Row, ...]
-    shuffle_bits: int = 128
     rounding: bool = True
     fma_per_cycle: int = 2
     fma_latency: int = 4
