@@ -26,6 +26,9 @@ SWITCH_MOST = 25.0
 FILLED = 0.1
 """The part of the weight's way from the second cache that is not hidden where it fills that cache."""
 
+FILLED_APART = 0.6
+"""The same where the channels of the input lie apart: their lines come from there, too."""
+
 RESTART = 1.5
 """Cycles that a loop's start takes where it has few turns."""
 
@@ -37,6 +40,9 @@ WRITTEN = 1.08
 
 QUEUES = 0.95
 """The part of its loads that a machine does when it does nothing else."""
+
+STREAMED = 0.25
+"""The part of the weight's way from the third cache that is not hidden: it comes in order."""
 
 PAGES = 48
 """Pages that can be read in turns without looking for them again."""
@@ -148,8 +154,14 @@ class Rolled:
         level = "L2" if block <= 2 * machine.cache("L2").bytes else "L3"  # the least that such machines have
         stream = w * (lanes.width if lanes.moves_w else 1) * facts.element / machine.cache(level).bandwidth
         if block > machine.cache("L1").bytes // 2:
-            work = max(work, stream) + FILLED * min(1.0, block / machine.cache("L2").bytes) * stream
-        found = work + machine.load_cost * (loads + w) + self.lines(vectors, counts, chunk)
+            open_ = FILLED if facts.step(facts.spec.input, "c") == 1 else FILLED_APART
+            work = max(work, stream) + open_ * min(1.0, block / machine.cache("L2").bytes) * stream
+        found = (
+            work
+            + machine.load_cost * (loads + w)
+            + self.lines(vectors, counts, chunk)
+            + self.weights(vectors, counts, chunk)
+        )
         found = self.known[key] = found + self.restarts()
         return found
 
@@ -171,7 +183,23 @@ class Rolled:
         pages = deep * min(1.0, facts.step(facts.spec.input, "c") * facts.element / PAGE)
         if deep * rows * (found + 0.5) * 64 <= facts.machine.cache("L1").bytes // 2 and pages <= PAGES:
             return 0.0
-        return LINE * found / facts.spec.kernel_size[-1]
+        return self.line() * found / facts.spec.kernel_size[-1]
+
+    def line(self) -> float:
+        """Cycles for a line of the input that is not in the first cache: in no order that is fetched ahead."""
+        near = self.facts.image <= self.machine.cache("L2").bytes
+        return LINE if near else self.machine.cache("L3").line / self.machine.cache("L3").bandwidth
+
+    def weights(self, vectors: int, counts: Counts, chunk: int) -> float:
+        """Cycles of a turn for weights that come from the third cache: all of them pass by once for every chunk."""
+        facts, lanes = self.facts, self.lanes
+        size = facts.sizes["oc"] * facts.depth * facts.element
+        if not chunk or size <= self.machine.cache("L2").bytes:
+            return 0.0
+        own = vectors * lanes.width if lanes.axis == facts.strip else dict(counts).get(facts.strip, 1)
+        _, w = self.elements(vectors, counts)
+        fetched = w * (lanes.width if lanes.moves_w else 1) * facts.element
+        return STREAMED * fetched / self.machine.cache("L3").bandwidth * own / chunk
 
     def restarts(self) -> float:
         """Cycles of a turn for loops that begin again: few turns of the innermost one make many of them."""
@@ -196,10 +224,19 @@ class Rolled:
             inner = tuple((loop, n) for (loop, _), n in zip(counts, others, strict=True))
             acc = here * prod(others)
             cost = self.turns * self.turn(here, inner, block, chunk)
-            store = acc * lanes.store_cost(facts, inner)
+            store = acc * lanes.store_cost(facts, inner) + self.scattered(here, inner)
             total += prod(times for _, times in parts) * (cost + self.switch(acc) + store)
         cycles = total * outside * self.crowded(counts) + self.copied(chunk)
         return Tile(lanes, vectors, counts, self.taps, cycles, chunk)
+
+    def scattered(self, vectors: int, counts: Counts) -> float:
+        """Cycles of a tile for lines of the output, where channels lie in lanes and apart in memory: each is fetched
+        before a part of it is written."""
+        facts, lanes = self.facts, self.lanes
+        output = facts.sizes["oc"] * prod(facts.pixels.values()) * facts.element
+        if lanes.y == "neighbours" or lanes.axis != "oc" or output <= self.machine.cache("L2").bytes // 2:
+            return 0.0
+        return vectors * lanes.width * self.machine.cache("L3").line / self.machine.cache("L3").bandwidth
 
     def crowded(self, counts: Counts) -> float:
         """How much slower: lines of the input that push each other out of the first cache in every turn."""
