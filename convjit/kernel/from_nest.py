@@ -140,8 +140,15 @@ def sync(l: State, stmt: Sync) -> None:
 
 
 def prefetch(l: State, stmt: Prefetch) -> None:
-    """Ask for the line; the address may lie outside, nothing is read."""
-    l.b.do("prefetch", "", l.memory.pointer(l.memory.spot(stmt.target), stmt.target))
+    """Ask for the line, once where copies of an unrolled loop meet in it; the address may lie outside, nothing is read."""
+    spot = l.memory.spot(stmt.target)
+    place = spot.plan.static(l.v.static) * spot.size // l.machine.caches[0].line
+    rest = tuple((symbols, plan.running, plan.static(l.v.static)) for symbols, plan in spot.symbolic)
+    asked = l.b.scopes[-1].known
+    key = ("prefetch", stmt.target.buffer, spot.plan.running, place, rest)
+    if key not in asked:
+        asked[key] = "asked"
+        l.b.do("prefetch", "", l.memory.pointer(spot, stmt.target))
 
 
 TABLE: dict[type, Callable[..., None]] = {

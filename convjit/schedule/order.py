@@ -176,6 +176,9 @@ def ahead(facts: Facts, tile: Tile, inner: list[Level]) -> tuple[Prefetch, ...]:
     """Ask for the weight ahead where it streams by: once for each line, so where a vector is a line, or where it comes
     from far away."""
     machine = facts.machine
+    if tile.lanes.x == "within" and far(facts, tile):
+        rows = [l for l in inner if l.axis in facts.taps[:-1]]
+        return (Prefetch(facts.spec.input.name, rows[-1], 1),) if rows else ()
     loops = [l for l in inner if l.axis == "c"]
     if tile.deep or not tile.lanes.moves_w or len(loops) != 1 or facts.sizes["c"] < 2 * PREFETCH:
         return ()
@@ -185,6 +188,14 @@ def ahead(facts: Facts, tile: Tile, inner: list[Level]) -> tuple[Prefetch, ...]:
     line = tile.lanes.width * facts.element >= machine.cache("L2").line
     wanted = (line and not near) or whole > machine.cache("L2").bytes
     return (Prefetch(facts.spec.weight.name, loops[0], PREFETCH),) if wanted else ()
+
+
+def far(facts: Facts, tile: Tile) -> bool:
+    """Whether the input comes from behind the second cache in vectors that are lines, pixel by pixel: the row after
+    the one that is multiplied is asked for, which is the next row of outputs' last."""
+    machine = facts.machine
+    whole = tile.lanes.width * facts.element >= machine.cache("L2").line
+    return whole and facts.image * facts.sizes["g"] > machine.cache("L2").bytes
 
 
 # --- why
