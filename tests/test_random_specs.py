@@ -42,11 +42,15 @@ def arguments(seed: int, spec: ConvSpec, sizes: dict[str, int]) -> dict[str, Arr
     return {t.name: made[t.name] for t in spec.arguments}
 
 
+def exact(spec: ConvSpec) -> bool:
+    """Whether no step after the sum rounds."""
+    return {t.op for t in spec.then} <= {"relu", "relu6", "add", "mul", "scale"}
+
+
 def check(spec: ConvSpec, got: Array, want: Array) -> None:
     """Equal, but for steps that round."""
     assert got.shape == want.shape
-    exact = {t.op for t in spec.then} <= {"relu", "relu6", "add", "mul", "scale"}
-    near = 0.0 if exact else TOLERANCE[spec.output.dtype]
+    near = 0.0 if exact(spec) else TOLERANCE[spec.output.dtype]
     np.testing.assert_allclose(got, want, rtol=near, atol=near)
 
 
@@ -99,11 +103,15 @@ def test_an_infinite_weight_in_the_padding(target: str, run: str) -> None:
 @settings(max_examples=EXAMPLES, deadline=None)
 @given(seed=SEEDS)
 def test_no_number_and_infinity(target: str, seed: int) -> None:
-    """They reach exactly the outputs whose taps meet them: padding is left out, not multiplied by."""
+    """They reach exactly the outputs whose taps meet them: padding is left out, not multiplied by.
+
+    A scale is only infinite where no step before it rounds: gelu(-38) may be -0 or the least negative number there is,
+    and infinity times either is not the same.
+    """
     r = random.Random(seed)
     spec = floats(r)
     arrays = arguments(seed, spec, random_sizes(r, spec))
-    for tensor in spec.arguments:
+    for tensor in (t for t in spec.arguments if t.role != "param" or exact(spec)):
         array = arrays[tensor.name].reshape(-1)
         for value in (np.nan, np.inf, -np.inf):
             if r.random() < 0.3:
