@@ -156,6 +156,21 @@ class Access:
             return self.b.arith("mul", number, size)
         return self.b.once("mul", self.b.index, number, size)
 
+    def exists(self, spot: Spot, ends: tuple[int, int]) -> bool:
+        """Whether the elements from the first to the last of `ends`, counted from lane 0's, lie in the buffer, whatever
+        the loops' counters are."""
+        layout = spot.buffer.layout
+        if spot.symbolic or layout is None or any(isinstance(count, str) for count in layout.counts()):
+            return False
+        low = high = spot.plan.static(self.v.static)
+        known = self.v.known_ranges()
+        for name, factor in spot.plan.running:
+            if name not in known:
+                return False
+            reached = [factor * end for end in known[name]]
+            low, high = low + min(reached), high + max(reached)
+        return low + ends[0] >= 0 and high + ends[1] < layout.elements()
+
     def alignment(self, spot: Spot, bytes_: int) -> int:
         """What divides the address, up to the access's own size."""
         if not self.gpu:

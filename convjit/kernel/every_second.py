@@ -30,7 +30,8 @@ def every_second(memory: Access, access: Load, spot: Spot, kind: Type, mask: tup
     from_ = vector(kind, n)
     odd = spot.plan.static(memory.v.static) % 2
     wanted = mask or (True,) * n
-    paired = pair_exists(memory, spot, odd, wanted)
+    first, last = wanted.index(True), n - 1 - wanted[::-1].index(True)
+    paired = memory.exists(spot, (2 * first - odd, 2 * last - odd + 1))
     starts, places = ((-odd, n - odd), (odd, odd)) if paired else ((0, n - 1), (0, 1))
     halves: list[Operand] = []
     for half, (start, place) in enumerate(zip(starts, places, strict=True)):
@@ -48,22 +49,6 @@ def every_second(memory: Access, access: Load, spot: Spot, kind: Type, mask: tup
         return value
     memory.late = True
     return memory.b.once("shuffle", from_, value, value, order=order, **{"from": from_})
-
-
-def pair_exists(memory: Access, spot: Spot, odd: int, wanted: tuple[bool, ...]) -> bool:
-    """Whether both elements of every pair that has a wanted one lie in the buffer, whatever the loops' counters are."""
-    layout = spot.buffer.layout
-    if spot.symbolic or layout is None or any(isinstance(count, str) for count in layout.counts()):
-        return False
-    low = high = spot.plan.static(memory.v.static) - odd
-    known = memory.v.known_ranges()
-    for name, factor in spot.plan.running:
-        if name not in known:
-            return False
-        ends = [factor * end for end in known[name]]
-        low, high = low + min(ends), high + max(ends)
-    first, last = wanted.index(True), len(wanted) - 1 - wanted[::-1].index(True)
-    return low + 2 * first >= 0 and high + 2 * last + 2 <= layout.elements()
 
 
 def blockwise(n: int, block: int, places: tuple[int, int]) -> tuple[tuple[int, ...], tuple[int, ...]]:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from convjit.dtypes import bits
 from convjit.errors import InternalError
 from convjit.kernel.access import Access
+from convjit.kernel.alive import later
 from convjit.kernel.builder import Builder
 from convjit.kernel.digits import bind, region
 from convjit.kernel.ir import Kernel, Launch, Local, Parameter
@@ -84,8 +85,10 @@ def own_memory(l: State) -> tuple[tuple[Local, ...], int]:
 def block(l: State, body: tuple[Stmt, ...]) -> None:
     """Statements in order; digits that a `Let` binds are visible to its end."""
     opened = 0
+    around = l.stores
+    uses = later(body, around) if len(body) > 1 else [around]
     before: dict[str, int | None] = {}
-    for stmt in body:
+    for stmt, l.stores in zip(body, uses, strict=False):
         if isinstance(stmt, Let):
             before = {**{n: l.v.static.get(n) for n in stmt.names}, **before}
             opened += bind(l, stmt)
@@ -97,6 +100,7 @@ def block(l: State, body: tuple[Stmt, ...]) -> None:
         l.v.static.pop(name, None)
         if value is not None:
             l.v.static[name] = value
+    l.stores = around
 
 
 def by_kind(l: State, loop: Loop) -> None:

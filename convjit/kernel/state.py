@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from convjit.errors import InternalError
 from convjit.kernel.access import Access
+from convjit.kernel.alive import Stored
 from convjit.kernel.builder import Builder
 from convjit.kernel.ir import If, Merged, Operand, Type
 from convjit.kernel.variables import Variables
@@ -19,7 +20,7 @@ Terms = tuple[tuple[str, int], ...]
 
 @dataclass
 class State:
-    """`registers` are the values of register buffers' elements, `shapes` their types. `block` writes a list of
+    """`registers` are the values of register buffers' elements, `shapes` their types, `stores` how they are stored. `block` writes a list of
     statements: whoever writes a loop or a region calls it for the body."""
 
     nest: Nest
@@ -31,6 +32,7 @@ class State:
     block: Callable[[tuple[Stmt, ...]], None]
     registers: dict[Register, Operand] = field(default_factory=dict)
     shapes: dict[str, Type] = field(default_factory=dict)
+    stores: dict[str, Stored | None] = field(default_factory=dict)
     keys: dict[tuple[int, int], tuple[Load, list[tuple[int, Terms]]]] = field(default_factory=dict)
 
     @property

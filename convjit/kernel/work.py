@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from convjit.errors import InternalError
+from convjit.kernel.alive import alive
 from convjit.kernel.copies import asynchronous
 from convjit.kernel.expressions import expr, operand
 from convjit.kernel.ir import Operand, Type, vector
 from convjit.kernel.select import find_row
 from convjit.kernel.state import State
 from convjit.kernel.types import FLOATS
-from convjit.kernel.variables import Where, where
+from convjit.kernel.variables import ALWAYS, Where, where
 from convjit.machine import Row
 from convjit.nest.guards import skips
 from convjit.nest.ir import Expr, Load, MulAdd, Store
@@ -63,6 +64,7 @@ def multiply(l: State, stmt: MulAdd, w: Where) -> None:
     shape = l.shapes.setdefault(target.name, vector(target.dtype, v.lanes))
     types = (*(typed(e, l.dtype_of) for e in (stmt.a, stmt.b)), target.dtype)
     row = _row(l, stmt, types)
+    w = loosened(l, stmt, w)
     spoiled = w.mask is not None and target.dtype in FLOATS and guarded(stmt.a) != guarded(stmt.b)
     chosen = spoiled and l.machine.masks and isinstance(w.mask, str)  # a known mask would become a blend of its own
     factors = [
@@ -74,6 +76,19 @@ def multiply(l: State, stmt: MulAdd, w: Where) -> None:
     if chosen and w.mask is not None:
         new = l.b.op("select", shape, l.memory.mask(w.mask), new, old)
     l.registers[key] = new
+
+
+def loosened(l: State, stmt: MulAdd, w: Where) -> Where:
+    """The mask with lanes that are never stored, where what they read exists: often all of them, and it is gone."""
+    if not isinstance(w.mask, tuple) or l.gpu:
+        return w
+    wanted = alive(l.v, stmt.target, l.stores.get(stmt.target.buffer))
+    mask = tuple(m or not a for a, m in zip(wanted, w.mask, strict=True))
+    for spot in [l.memory.spot(e) for e in (stmt.a, stmt.b) if isinstance(e, Load) and e.inside]:
+        read = [place for place, m in zip(spot.plan.lanes, mask, strict=True) if m]
+        if not l.memory.exists(spot, (min(read), max(read))):
+            return w
+    return ALWAYS if all(mask) else Where(False, mask)
 
 
 def product(l: State, row: Row, shape: Type, factors: Sequence[Operand], old: Operand) -> str:
