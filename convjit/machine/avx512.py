@@ -24,6 +24,7 @@ MACHINE = Machine(
     vector_bits=512,
     vector_registers=32,
     masks=True,
+    shuffle_for_fma=True,
     load_cost=0.3,
     caches=CACHES,
     rows=ROWS,

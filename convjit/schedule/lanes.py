@@ -56,6 +56,13 @@ class Lanes:
         """Loads that a vector of the input takes."""
         return {"one": 1.0, "neighbours": 1.0, "second": 3.5, "within": 2.0}.get(self.x, 1.5 * self.width)
 
+    def crossing(self, facts: Facts) -> float:
+        """Lines that a load of the input touches: with taps, vectors of columns begin anywhere, those of channels where a
+        line does."""
+        if self.axis in ("g", "oc") or facts.spec.kernel_size[-1] == 1:
+            return 1.0
+        return 1.0 + min(1.0, self.width * facts.element / facts.machine.cache("L1").line)
+
     def vectors(self, facts: Facts) -> int:
         """How many of them the stepped loop is."""
         size = facts.pixels.get(self.axis, facts.sizes.get(self.axis, 1))

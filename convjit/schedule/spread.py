@@ -109,7 +109,7 @@ def measured(
         return None
     x = rows_of(facts, counts, spread) * columns_of(facts, lanes, vectors, counts) * deep
     w = taps * deep
-    loads = x * lanes.x_cost * crossing(facts, lanes) + w
+    loads = x * lanes.x_cost * lanes.crossing(facts) + w
     shuffles = x if lanes.x in ("within", "second") else 0
     issue = (acc * taps * deep + x + w + shuffles) / ISSUE
     machine = facts.machine
@@ -124,13 +124,6 @@ def held(facts: Facts, acc: int, weights: int, rows: bool) -> bool:
     input waits in registers, too."""
     room = acc <= SUMS_OF_ROWS and 3 * weights <= 2 * facts.registers if rows else True
     return room and acc + weights <= facts.registers - 2
-
-
-def crossing(facts: Facts, lanes: Lanes) -> float:
-    """Lines that a load touches: vectors of columns begin anywhere, those of channels where a line does."""
-    if lanes.axis in ("g", "oc"):
-        return 1.0
-    return 1.0 + min(1.0, lanes.width * facts.element / facts.machine.cache("L1").line)
 
 
 def fetched(facts: Facts, lanes: Lanes, counts: Counts) -> float:

@@ -150,7 +150,8 @@ class Rolled:
         facts, machine, lanes = self.facts, self.machine, self.lanes
         x, w = self.elements(vectors, counts)
         acc, loads = vectors * prod(n for _, n in counts), x * lanes.x_cost + w
-        work = max(ceil(acc / machine.fma_per_cycle), machine.fma_latency, loads / machine.loads_per_cycle / QUEUES)
+        shuffled = 2 * x if machine.shuffle_for_fma and lanes.x == "second" else 0
+        work = max(ceil((acc + shuffled) / machine.fma_per_cycle), machine.fma_latency, loads / machine.loads_per_cycle / QUEUES)
         level = "L2" if block <= 2 * machine.cache("L2").bytes else "L3"  # the least that such machines have
         stream = w * (lanes.width if lanes.moves_w else 1) * facts.element / machine.cache(level).bandwidth
         if block > machine.cache("L1").bytes // 2:
