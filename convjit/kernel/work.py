@@ -64,8 +64,8 @@ def multiply(l: State, stmt: MulAdd, w: Where) -> None:
     shape = l.shapes.setdefault(target.name, vector(target.dtype, v.lanes))
     types = (*(typed(e, l.dtype_of) for e in (stmt.a, stmt.b)), target.dtype)
     row = _row(l, stmt, types)
-    w = loosened(l, stmt, w)
-    spoiled = w.mask is not None and target.dtype in FLOATS and guarded(stmt.a) != guarded(stmt.b)
+    w, outside = loosened(l, stmt, w)
+    spoiled = outside and target.dtype in FLOATS and guarded(stmt.a) != guarded(stmt.b)
     chosen = spoiled and l.machine.masks and isinstance(w.mask, str)  # a known mask would become a blend of its own
     factors = [
         inside(l, e, type, w) if spoiled and not chosen else operand(l, e, w)
@@ -78,17 +78,18 @@ def multiply(l: State, stmt: MulAdd, w: Where) -> None:
     l.registers[key] = new
 
 
-def loosened(l: State, stmt: MulAdd, w: Where) -> Where:
-    """The mask with lanes that are never stored, where what they read exists: often all of them, and it is gone."""
+def loosened(l: State, stmt: MulAdd, w: Where) -> tuple[Where, bool]:
+    """The mask with lanes that are never stored, where what they read exists: often all of them, and it is gone. And
+    whether lanes that are stored lie outside it."""
     if not isinstance(w.mask, tuple) or l.gpu:
-        return w
+        return w, w.mask is not None
     wanted = alive(l.v, stmt.target, l.stores.get(stmt.target.buffer))
     mask = tuple(m or not a for a, m in zip(wanted, w.mask, strict=True))
     for spot in [l.memory.spot(e) for e in (stmt.a, stmt.b) if isinstance(e, Load) and e.inside]:
         read = [place for place, m in zip(spot.plan.lanes, mask, strict=True) if m]
         if not l.memory.exists(spot, (min(read), max(read))):
-            return w
-    return ALWAYS if all(mask) else Where(False, mask)
+            return w, not all(mask)
+    return (ALWAYS, False) if all(mask) else (Where(False, mask), True)
 
 
 def product(l: State, row: Row, shape: Type, factors: Sequence[Operand], old: Operand) -> str:

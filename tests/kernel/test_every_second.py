@@ -48,6 +48,16 @@ def test_lanes_are_put_in_order_once() -> None:
     assert not any(s in orders for s in walk(loop.body))
 
 
+def test_the_last_row_of_a_loop_is_one_that_its_step_reaches() -> None:
+    """Two rows at a time: the last but one is the last that a tile begins with, so no pair reads behind the array."""
+    spec = conv((9, 17), (3, 3), (3, 3), stride=2, pad="valid", groups=3, x="NCHW")
+    spec = replace(spec, dataflow=(parse_schedule("g oh/2 ow/8 [y] kh:unroll kw:unroll oh:unroll ow:simd"),))
+    assert (ops(spec, "load"), ops(spec, "shuffle")) == (20, 17)
+    given = shapes.arrays(spec)
+    kernel: Any = convjit.compile(spec, target="cpu:avx2")
+    assert np.array_equal(kernel(*given), convjit.reference(spec, *given))
+
+
 def test_lanes_outside_the_image_are_not_read() -> None:
     spec = depthwise(15, "1")
     assert ops(spec, "load_masked") > 0
