@@ -21,16 +21,25 @@ def later(body: tuple[Stmt, ...], after: dict[str, Stored | None]) -> list[dict[
     now = after
     for stmt in reversed(body):
         found.append(now)
-        inside = list(works((stmt,)))
-        now = {**now}
-        for s, _ in inside:
-            if isinstance(s, Store):
-                now.pop(s.target.buffer, None)
-        for s, _ in inside:
-            for load in loads(s):
-                use = (load, s.when) if isinstance(s, Store) else None
-                now[load.buffer] = use if now.get(load.buffer, use) == use else None
+        filled, read = effects(stmt)
+        now = {buffer: use for buffer, use in now.items() if buffer not in filled}
+        for buffer, use in read.items():
+            now[buffer] = use if now.get(buffer, use) == use else None
     return found[::-1]
+
+
+def effects(stmt: Stmt) -> tuple[set[str], dict[str, Stored | None]]:
+    """The buffers that a statement puts something new into, and how it reads buffers."""
+    filled: set[str] = set()
+    read: dict[str, Stored | None] = {}
+    for s, _ in works((stmt,)):
+        store = isinstance(s, Store)
+        if store:
+            filled.add(s.target.buffer)
+        for load in loads(s):
+            use = (load, s.when) if store else None
+            read[load.buffer] = use if read.get(load.buffer, use) == use else None
+    return filled, read
 
 
 def alive(v: Variables, target: Load, use: Stored | None) -> tuple[bool, ...]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from convjit.kernel.ir import Carried, For, If, Op, Operand, Stmt
+from convjit.kernel.ir import Carried, For, If, Merged, Op, Operand, Stmt
 
 
 def unchanged(body: tuple[Stmt, ...]) -> tuple[Stmt, ...]:
@@ -43,11 +43,14 @@ def value(operand: Operand, known: dict[Operand, Operand]) -> Operand:
 def renamed(stmt: Stmt, known: dict[Operand, Operand]) -> Stmt:
     """The statement with operands as they are known."""
     if isinstance(stmt, Op):
-        return replace(stmt, args=tuple(value(a, known) for a in stmt.args))
+        if known.keys().isdisjoint(stmt.args):
+            return stmt
+        args = tuple(value(a, known) for a in stmt.args)
+        return Op(stmt.result, stmt.name, stmt.type, args, stmt.attributes)
     body = tuple(renamed(s, known) for s in stmt.body)
     if isinstance(stmt, If):
         merged = tuple(
-            replace(m, taken=value(m.taken, known), skipped=value(m.skipped, known))
+            Merged(m.result, m.type, value(m.taken, known), value(m.skipped, known))
             for m in stmt.merged
             if m.result not in known
         )
@@ -58,4 +61,4 @@ def renamed(stmt: Stmt, known: dict[Operand, Operand]) -> Stmt:
 
 def handed(c: Carried, known: dict[Operand, Operand]) -> Carried:
     """A carried value that does change."""
-    return replace(c, start=value(c.start, known), following=value(c.following, known))
+    return Carried(c.name, c.type, value(c.start, known), value(c.following, known), c.result)
