@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import prod
 
 from convjit.machine.machine import Machine
@@ -34,8 +35,12 @@ def default(spec: ConvSpec, machine: Machine) -> Schedule:
     best = tiles[0]
     most = written(facts, best)
     if most > LONG and not best.spread:
-        near = (t for t in tiles if t.cycles <= NEARLY * best.cycles and written(facts, t) <= SHORTER * most)
-        best = next(near, best)
+        near = [t for t in tiles if t.cycles <= NEARLY * best.cycles and written(facts, t) <= SHORTER * most]
+        if near:
+            less, times = near[0].cycles / best.cycles - 1, most / written(facts, near[0])
+            reason = f"the tile of the fewest cycles ({less:.1%} less) would have {times:.1f} times the code to compile"
+            schedule = around(facts, near[0])
+            return replace(schedule, reasons=(*schedule.reasons, reason))
     return around(facts, best)
 
 
