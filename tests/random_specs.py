@@ -10,13 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convjit import dtypes
+from convjit.machine.rows import EXACT
 from convjit.spec.conv import ConvSpec
 from convjit.spec.geometry import out_size
 from convjit.spec.tensor import Tensor, Then
 
 Array = NDArray[Any]
 
-TYPES = [("f32", "f32", "f32")] * 5 + [("f64", "f64", "f64"), ("u8", "i8", "i32"), ("i16", "i16", "i64")]
+TYPES = [("f32", "f32", "f32")] * 12 + [("f64", "f64", "f64")] * 2 + [*EXACT]
 CURVES = ("sigmoid", "tanh", "silu", "gelu", "hardswish")
 """Steps that round."""
 WORK = 15_000

@@ -17,7 +17,8 @@ from convjit.kernel.ir import Operand, Type, vector
 from convjit.nest.ir import Load
 
 if TYPE_CHECKING:
-    from convjit.kernel.access import Access, Spot
+    from convjit.kernel.access import Access
+    from convjit.kernel.addresses import Spot
 
 
 BLOCK = 128

@@ -65,7 +65,7 @@ def element(l: State, load: Load, outer: Where) -> Operand:
         return l.registers[l.key(load)]
     w = where(l.v, load.inside)
     if w.never:
-        return load.fill
+        return constant(load.fill, l.dtype_of(load.buffer))
     mask = outer.mask if w.mask is None else w.mask
     if w.mask is None and not l.buffers[load.buffer].packed and mask is not None:
         spot = l.memory.spot(load)
@@ -84,7 +84,7 @@ def conditional(l: State, load: Load, w: Where, condition: str) -> str:
     body = l.b.end(outer)
     result = l.b.fresh()
     shape = vector(l.buffers[load.buffer].dtype, l.v.lanes)
-    l.b.lines.append(If(condition, body, (Merged(result, shape, value, load.fill),)))
+    l.b.lines.append(If(condition, body, (Merged(result, shape, value, constant(load.fill, l.dtype_of(load.buffer))),)))
     return result
 
 

@@ -3,7 +3,7 @@ the third level's and `load_cost` as measured on Emerald Rapids."""
 
 from convjit.machine import avx2
 from convjit.machine.machine import Cache, Machine
-from convjit.machine.rows import fma
+from convjit.machine.rows import fma, mad
 
 FEATURES = f"{avx2.FEATURES},+avx512f,+avx512bw,+avx512dq,+avx512vl,+avx512cd"
 REQUIRED = (*avx2.REQUIRED, "avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512cd")
@@ -13,7 +13,12 @@ CACHES = (
     Cache("L3", 16 << 20, 64, 14),
     Cache("memory", 1 << 40, 64, 8),
 )
-ROWS = (*fma("f32", 16, feature="avx512f"), *fma("f64", 8, feature="avx512f"), *avx2.ROWS)
+ROWS = (
+    *fma("f32", 16, feature="avx512f"),
+    *fma("f64", 8, feature="avx512f"),
+    *(row for row in mad(512, feature="avx512f") if row.role("n") * int(row.types[2][1:]) == 512),
+    *avx2.ROWS,
+)
 
 MACHINE = Machine(
     name="cpu:avx512",

@@ -17,6 +17,12 @@ def multiply_then_add(a: Array, b: Array, acc: Array) -> Array:
         return np.add(np.multiply(a, b), acc)
 
 
+def integer_multiply_add(a: Array, b: Array, acc: Array) -> Array:
+    """a*b + acc, modulo 2^32 or 2^64."""
+    with np.errstate(over="ignore"):
+        return np.asarray(np.multiply(a.astype(acc.dtype), b.astype(acc.dtype)) + acc)
+
+
 def fused_multiply_add(a: Array, b: Array, acc: Array) -> Array:
     """a*b + acc with one rounding, for f32 and f64."""
     with np.errstate(all="ignore"):

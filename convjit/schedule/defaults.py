@@ -6,12 +6,13 @@ from dataclasses import replace
 from math import prod
 
 from convjit.machine.machine import Machine
-from convjit.schedule import spread, tile
+from convjit.schedule import spread
 from convjit.schedule.facts import FUSED, Facts
 from convjit.schedule.lanes import Lanes, choices
 from convjit.schedule.order import around
+from convjit.schedule.rolled import CHANNELS, Columns, Rolled
 from convjit.schedule.schedule import Schedule
-from convjit.schedule.tile import Tile
+from convjit.schedule.tile import WAYS, Counts, Tile, pieces
 from convjit.spec.conv import ConvSpec
 
 COPIED_FROM = 32
@@ -46,7 +47,7 @@ def default(spec: ConvSpec, machine: Machine) -> Schedule:
 
 def written(facts: Facts, t: Tile) -> int:
     """About how many multiply-adds all bodies of a kernel have: borders and the rest of the channels get their own."""
-    vectors = sum(n for n, _ in tile.pieces(t.lanes.vectors(facts), t.vectors))
+    vectors = sum(n for n, _ in pieces(t.lanes.vectors(facts), t.vectors))
     taps = prod(facts.sizes[tap] for tap in t.spread)
     return spread.bodies(facts, t.lanes, t.vectors, t.counts, t.spread) * vectors * prod(n for _, n in t.counts) * taps
 
@@ -62,12 +63,12 @@ def candidates(facts: Facts) -> list[Tile]:
 
 def rolled(facts: Facts, lanes: Lanes) -> list[Tile]:
     """Tiles whose sum runs in rolled loops: vectors of the lanes times a run of pixels or of channels."""
-    found = shaped(facts, lanes, tile.Rolled(facts, lanes))
+    found = shaped(facts, lanes, Rolled(facts, lanes))
     shapes = [(t.vectors, t.counts) for t in found]
     many = facts.sizes[facts.taps[-1]]
-    few = lanes.vectors(facts) == 1 or (facts.sizes["c"] <= tile.CHANNELS and many <= 3)
+    few = lanes.vectors(facts) == 1 or (facts.sizes["c"] <= CHANNELS and many <= 3)
     if few and many > 1 and (lanes.axis == "oc" or lanes.x == "within") and FUSED not in facts.pixels:
-        found += [t for t in shaped(facts, lanes, tile.Columns(facts, lanes)) if alone(facts, t)]
+        found += [t for t in shaped(facts, lanes, Columns(facts, lanes)) if alone(facts, t)]
     return found + copying(facts, lanes, shapes)
 
 
@@ -76,10 +77,10 @@ def alone(facts: Facts, t: Tile) -> bool:
     return all(loop == f"o{facts.letters[-1]}" for loop, _ in t.counts)
 
 
-def shaped(facts: Facts, lanes: Lanes, maker: tile.Rolled) -> list[Tile]:
+def shaped(facts: Facts, lanes: Lanes, maker: Rolled) -> list[Tile]:
     """Every shape that has room and fills the pipelines just so, or the registers."""
     most = facts.machine.vector_registers
-    shapes: list[tuple[int, tile.Counts]] = []
+    shapes: list[tuple[int, Counts]] = []
     for counts in (c for loop, size in beside(facts, lanes).items() for c in runs(facts, loop, size)):
         for vectors in useful(lanes.vectors(facts), most):
             if not maker.fits(vectors, counts):
@@ -95,17 +96,17 @@ def shaped(facts: Facts, lanes: Lanes, maker: tile.Rolled) -> list[Tile]:
     ]
 
 
-def sums(vectors: int, counts: tile.Counts) -> int:
+def sums(vectors: int, counts: Counts) -> int:
     """Registers that a shape's sums take."""
     return vectors * prod(n for _, n in counts)
 
 
-def copying(facts: Facts, lanes: Lanes, shapes: list[tuple[int, tile.Counts]]) -> list[Tile]:
+def copying(facts: Facts, lanes: Lanes, shapes: list[tuple[int, Counts]]) -> list[Tile]:
     """The same tiles over a copy of some pixels, where the channels of a pixel lie far apart."""
     spec, along = facts.spec, facts.strip
     if not along or facts.step(spec.input, "c") == 1 or facts.sizes["c"] < COPIED_FROM:
         return []
-    maker = tile.Rolled(facts, lanes)
+    maker = Rolled(facts, lanes)
     room = facts.machine.cache("L2").bytes // 2
     pixel = facts.sizes["c"] * facts.step(spec.input, along) * facts.element
     largest = max((sums(*shape) for shape in shapes), default=0)
@@ -123,15 +124,15 @@ def strip(facts: Facts, own: int) -> int:
     """How many pixels a strip for tiles of so many has: of fused ones about a line, of a row's the tile or a short row."""
     size = facts.pixels[facts.strip]
     if facts.strip != FUSED:
-        return size if size <= tile.WAYS else own if 2 * own > tile.WAYS else 0
+        return size if size <= WAYS else own if 2 * own > WAYS else 0
     chunk = own * max(1, 16 // own)
     return chunk if chunk % facts.lanes == 0 else 0
 
 
-def runs(facts: Facts, loop: str, size: int) -> list[tile.Counts]:
+def runs(facts: Facts, loop: str, size: int) -> list[Counts]:
     """A run of a loop, or whole rows of pixels beside each other."""
     most = facts.machine.vector_registers
-    found: list[tile.Counts] = [((loop, n),) if n > 1 else () for n in useful(size, most)]
+    found: list[Counts] = [((loop, n),) if n > 1 else () for n in useful(size, most)]
     rows = [r for r in facts.pixels if loop == f"o{facts.letters[-1]}" and r in ("od", "oh")]
     if rows and size <= most // 2 and not facts.open & {loop, rows[-1]}:
         counts = useful(facts.pixels[rows[-1]], most // size)

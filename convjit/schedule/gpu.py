@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import prod
 
+from convjit.dtypes import bits
 from convjit.errors import ConvError
 from convjit.machine.machine import Machine
 from convjit.schedule.schedule import Fuse, Item, Level, Pack, Phase, Stage
@@ -75,7 +76,7 @@ def matrix(spec: ConvSpec, machine: Machine) -> Phase:
     pixels = (spec.batch or 1) * prod(s or 1 for s in spec.out_size)
     tile = min(TILES, key=lambda t: cost(t, pixels, spec, machine))
     deep = 16 if spec.ic_per_group > 8 else 8 if spec.ic_per_group > 4 else 4
-    ring, by = (3, "cp.async") if machine.sm >= 80 else (2, "loads")
+    ring, by = (3, "cp.async") if machine.sm >= 80 and bits(spec.input.dtype) >= 32 else (2, "loads")
     x, w, y = spec.input.name, spec.weight.name, spec.output.name
     line = copy_line(spec, tile, deep)
     items: tuple[Item, ...] = (

@@ -195,6 +195,10 @@ def staging(spec: ConvSpec, phase: Phase, machine: Machine) -> Found:
         if s.by == "cp.async" and machine.kind == "cuda" and machine.sm < 80:
             hint = f"Leave 'by cp.async' out: {machine.name} copies through registers, in a ring of 2."
             yield Diagnostic(f"'{s}': cp.async needs sm_80 or newer.", s.span, hints=(hint,))
+        small = next((bits(t.dtype) // 8 for t in (spec.input, spec.weight) if t.name == s.tensor), 4) < 4
+        if s.by == "cp.async" and machine.kind == "cuda" and small:
+            hint = "Leave 'by cp.async' out: small elements are copied through registers, in a ring of 2."
+            yield Diagnostic(f"'{s}': cp.async copies 4, 8 or 16 bytes, an element of {s.tensor} is smaller.", s.span, hints=(hint,))
         if s.level != "registers" and s.tensor == spec.output.name:
             yield Diagnostic(f"'{s}': the output is staged in registers only, so far.", s.span, code="later")
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from convjit import dtypes
 from convjit.errors import Diagnostic, Unavailable
 from convjit.source import Span
 from convjit.spec.conv import ConvSpec
 from convjit.spec.tensor import Tensor
 
 STORED = ("f32", "f64")
+WHOLE = ("u8", "i8", "i16", "i32", "i64")
+"""Integers that are multiplied and summed exactly."""
 
 
 def refuse(spec: ConvSpec) -> None:
@@ -42,9 +43,10 @@ def _tensor(spec: ConvSpec, tensor: Tensor) -> Iterator[tuple[str, Span | None]]
         return  # it follows from the input, which is refused
     if tensor.scale is not None or tensor.zero is not None:
         yield f"A quantised {tensor.role}", spec.place(f"scale {name}") or spec.place(f"zero {name}")
+    elif tensor.dtype in WHOLE and spec.input.dtype in WHOLE:
+        pass
     elif tensor.role != "param" and tensor.dtype not in STORED:
-        kind = "of integers" if not dtypes.is_float(tensor.dtype) else f"of {tensor.dtype}"
-        yield f"The {tensor.role} '{name}' {kind}", spec.place(f"type {name}") or tensor.span
+        yield f"The {tensor.role} '{name}' of {tensor.dtype}", spec.place(f"type {name}") or tensor.span
     elif tensor.role != "param" and tensor.dtype != spec.input.dtype:
         what = f"The {tensor.role} '{name}' of {tensor.dtype} beside an input of {spec.input.dtype}"
         yield what, spec.place(f"type {name}")

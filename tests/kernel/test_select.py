@@ -28,7 +28,9 @@ def test_widths() -> None:
     assert widths(machine.get("cpu:avx512"), F32) == (16, 8, 4, 1)
     assert widths(machine.get("cpu:avx512"), ("f64", "f64", "f64")) == (8, 4, 2, 1)
     assert widths(machine.get("cuda:sm_80"), F32) == (1,)
-    assert widths(machine.get("cpu:scalar"), ("i8", "i8", "i32")) == ()
+    assert widths(machine.get("cpu:avx512"), ("i8", "i8", "i32")) == (16, 8, 4, 1)
+    assert widths(machine.get("cpu:scalar"), ("i16", "i16", "i64")) == (1,)
+    assert widths(machine.get("cpu:scalar"), ("i64", "i64", "i64")) == ()
 
 
 def test_row_named() -> None:

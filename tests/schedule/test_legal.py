@@ -101,6 +101,15 @@ def test_asynchronous_copies_need_a_newer_gpu(golden: Golden) -> None:
     golden("cp_async.txt", f"{refusal(line, 'cuda:sm_75')}\n")
 
 
+def test_asynchronous_copies_are_of_four_bytes_or_more() -> None:
+    text = (
+        "conv a { input x : u8[N=1, W=16, C=4]; weight w : i8[OC=32, KW=1, IC=4]\n"
+        "dataflow { oc:block [y] kw c [x: shared by cp.async] ow:thread } }"
+    )
+    with pytest.raises(ConvError, match="cp.async copies 4, 8 or 16 bytes, an element of x is smaller."):
+        convjit.compile(text, target="cuda:sm_80").dump("kernel")  # type: ignore[union-attr]
+
+
 def test_positions_need_stride_one(golden: Golden) -> None:
     line = "oc oh/2 ow [y] {{oh+kh}}:unroll kh:unroll kw c"
     golden("position_stride.txt", f"{refusal(line, 'cpu:avx2', more='dilation 2')}\n")
