@@ -90,6 +90,14 @@ def is_signed(name: str) -> bool:
     return get(name).kind != "uint"
 
 
+def fitting(value: float, name: str) -> float:
+    """The number, or the end of the integer type beyond which it lies."""
+    if is_float(name):
+        return value
+    low, high = limits(name)
+    return min(max(value, low), high)
+
+
 def limits(name: str) -> tuple[int, int]:
     """Least and greatest value of an integer type."""
     dtype = get(name)

@@ -14,11 +14,13 @@ from typing import Any
 import numpy as np
 
 import convjit
+from convjit import dtypes
+from convjit.machine.rows import EXACT
 from convjit.spec.conv import ConvSpec
 from tests import guard, shapes
 from tests.fuzz import same
 from tests.random_specs import Array, random_arrays, random_sizes, random_spec
-from tests.shapes import SAMPLE, Case
+from tests.shapes import SAMPLE, Case, full_range, typed
 
 Arguments = dict[str, Array]
 Drawn = tuple[str, ConvSpec, Arguments]
@@ -64,15 +66,23 @@ def drawn() -> Iterator[Drawn]:
     for seed in range(40):
         r = random.Random(seed)
         spec = random_spec(r)
-        while spec.input.dtype not in ("f32", "f64"):
-            spec = random_spec(r)
         yield f"random {seed}", spec, random_arrays(seed, spec, random_sizes(r, spec))
+
+
+def integers() -> Iterator[Drawn]:
+    """Every pair of integer types, on some cases each."""
+    for at, types in enumerate(EXACT):
+        for case in SAMPLE[at::20]:
+            spec = typed(case, types)
+            arrays = dict(zip((t.name for t in spec.arguments), full_range(spec), strict=True))
+            yield f"{case.name} {types}", spec, arrays
 
 
 SUITES = {
     "random": drawn,
     "sample": lambda: map(case_of, SAMPLE),
     "double": lambda: (case_of(case, "f64") for case in SAMPLE[::4]),
+    "integers": integers,
     "layouts1": lambda: every_layout(1),
     "layouts2": lambda: every_layout(2),
     "layouts3": lambda: every_layout(3),
@@ -80,12 +90,13 @@ SUITES = {
 
 
 def call(kernel: Any, spec: ConvSpec, given: Arguments, want: Array, end: bool) -> None:
-    """Inputs may not be written, the output is full of NaN, and beside each array lies what must stay."""
+    """Inputs may not be written, the output is full of NaN (of -77 in integers), and beside each array lies what must stay."""
     memory = {t.name: guard.copy(given[t.name], end, writable=False) for t in spec.arguments}
     arrays = {name: place.array for name, place in memory.items()}
     constants = {t.name: arrays.pop(t.name) for t in spec.arguments if t.role not in ("input", "residual")}
     for bound in (False, True):
-        output = guard.copy(np.full(want.shape, np.nan, given[spec.input.name].dtype), end)
+        dtype = dtypes.get(spec.output.dtype).numpy
+        output = guard.copy(np.full(want.shape, np.nan if dtype.kind == "f" else -77, dtype), end)
         if bound:
             kernel.bind(**constants)(**arrays, out=output.array)
         else:

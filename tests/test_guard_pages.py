@@ -23,6 +23,7 @@ TARGETS = (
         ("random", 80),
         ("sample", 120),
         ("double", 30),
+        ("integers", 78),
         ("layouts1", 36),
         ("layouts2", 144),
         pytest.param("layouts3", 720, marks=pytest.mark.sweep),

@@ -18,34 +18,12 @@ from convjit.machine.rows import EXACT
 from convjit.spec.conv import ConvSpec
 from convjit.spec.tensor import Then
 from convjit.targets import CALLABLES
-from tests import shapes
-from tests.shapes import CASES, SAMPLE, Case
+from tests.shapes import CASES, SAMPLE, Case, Types, full_range, typed
 
 AVX512 = pytest.param("cpu:avx512", marks=pytest.mark.isa("avx512f", "avx512vl", "avx512bw", "avx512dq"))
 TARGETS = ("cpu:scalar", "cpu:avx2", AVX512)
 INTERPRETED = ("cpu:avx512", "cuda:sm_75", "cuda:sm_80", "cuda:sm_90a")
 TINY = [case for case in SAMPLE if case.products < 15_000]
-Types = tuple[str, str, str]
-
-
-def typed(case: Case, types: Types, dataflow: str = "auto") -> ConvSpec:
-    """The case with these types of input, weight and output."""
-    spec = shapes.spec_of(case, dataflow=dataflow)
-    tensors = tuple(replace(t, dtype=d) for t, d in zip(spec.tensors, types, strict=True))
-    return replace(spec, tensors=tensors)
-
-
-def full_range(spec: ConvSpec, seed: int = 0) -> tuple[shapes.Array, ...]:
-    """Any values of the types, the extremes often."""
-    rng = np.random.default_rng(seed)
-    made = []
-    for t in spec.arguments:
-        low, high = dtypes.limits(t.dtype)
-        shape = tuple(size or 1 for size in t.sizes)
-        drawn = rng.integers(low, high + 1, shape, dtype=np.int64)
-        extreme = rng.choice(np.array([low, high]), shape)
-        made.append(np.where(rng.random(shape) < 0.3, extreme, drawn).astype(dtypes.get(t.dtype).numpy))
-    return tuple(made)
 
 
 def check(spec: ConvSpec, target: str, run: str = "") -> None:
@@ -132,3 +110,22 @@ def test_bias_and_steps(target: str) -> None:
     ]
     steps = (Then("add", ("r",)), Then("relu", ()), Then("clip", (3.0, 50000.0)), Then("mul", ("r",)))
     check(replace(spec, tensors=tuple(tensors), then=steps), target)
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("ends", ["0 5000000000", "3000000000 4000000000", "-9000000000 -5", "-5 7"])
+@pytest.mark.parametrize("dtype", ["i32", "i64"])
+def test_ends_of_clip_beyond_the_type(dtype: str, ends: str, target: str) -> None:
+    spec = (
+        "conv a { input x : u8[N=1, W=9, C=8]; weight w : i8[OC=16, KW=3, IC=8]; pad 1; "
+        f"output y : {dtype}[N, OW, OC]; then clip {ends} }}"
+    )
+    rng = np.random.default_rng(0)
+    x = rng.integers(0, 256, (1, 9, 8)).astype(np.uint8)
+    w = rng.integers(-128, 128, (16, 3, 8)).astype(np.int8)
+    plain: Any = convjit.compile(spec.split("; then")[0] + " }", target=target)
+    limits = np.iinfo(dtype.replace("i", "int"))
+    low, high = (min(max(int(end), limits.min), limits.max) for end in ends.split())
+    kernel: Any = convjit.compile(spec, target=target)
+    np.testing.assert_array_equal(kernel(x, w), np.clip(plain(x, w), low, high))
+    np.testing.assert_array_equal(kernel(x, w), convjit.reference(spec, x, w))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from convjit.dtypes import fitting
 from convjit.nest.affine import Affine, number, var
 from convjit.nest.ir import Apply, Buffer, Expr, Guard, Load, MulAdd, Number, OpenSize
 from convjit.nest.layout import Extent, Layout
@@ -135,8 +136,8 @@ class After:
         return self.spec.accumulator
 
     def number(self, value: float | str) -> Number:
-        """A constant."""
-        return Number(float(value), self.dtype)
+        """A constant; an end beyond an integer type is the type's end."""
+        return Number(float(fitting(float(value), self.dtype)), self.dtype)
 
     def read(self, name: float | str) -> Expr:
         """The element of a bias, param or residual that belongs here, in the type that steps compute in."""

@@ -151,7 +151,8 @@ def lanes(spec: ConvSpec, phase: Phase, machine: Machine) -> Found:
         return
     count = prod(tile(spec, phase, l) or 1 for l in own)
     dtype = spec.accumulator
-    known = sorted({r.role("n") for r in machine.rows if r.types == (dtype,) * 3})
+    types = (spec.input.dtype, spec.weight.dtype, dtype)
+    known = sorted({r.role("n") for r in machine.rows if r.types == types})
     if count > 1 and count not in known and not any(d.axis in sums(spec) for d in own):
         names_ = " ".join(str(l) for l in own)
         text = f"'{names_}' make {count} lanes of {dtype}, and {machine.name} has no instruction of that width."

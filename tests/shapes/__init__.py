@@ -8,7 +8,7 @@ own.
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,8 @@ from convjit.spec.geometry import out_size
 from convjit.spec.tensor import Tensor
 
 Array = NDArray[Any]
+Types = tuple[str, str, str]
+"""Of input, weight and output."""
 FOLDER = Path(__file__).parent
 
 
@@ -124,3 +126,23 @@ def arrays(spec: ConvSpec, seed: int = 0) -> tuple[Array, ...]:
         rng.integers(-4, 5, tuple(size or 1 for size in t.sizes)).astype(dtypes.get(t.dtype).numpy)
         for t in spec.arguments
     )
+
+
+def typed(case: Case, types: Types, dataflow: str = "auto") -> ConvSpec:
+    """The case with these types of input, weight and output."""
+    spec = spec_of(case, dataflow=dataflow)
+    tensors = tuple(replace(t, dtype=d) for t, d in zip(spec.tensors, types, strict=True))
+    return replace(spec, tensors=tensors)
+
+
+def full_range(spec: ConvSpec, seed: int = 0) -> tuple[Array, ...]:
+    """Any values of the types, the extremes often."""
+    rng = np.random.default_rng(seed)
+    made = []
+    for t in spec.arguments:
+        low, high = dtypes.limits(t.dtype)
+        shape = tuple(size or 1 for size in t.sizes)
+        drawn = rng.integers(low, high + 1, shape, dtype=np.int64)
+        extreme = rng.choice(np.array([low, high]), shape)
+        made.append(np.where(rng.random(shape) < 0.3, extreme, drawn).astype(dtypes.get(t.dtype).numpy))
+    return tuple(made)
