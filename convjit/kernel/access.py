@@ -32,8 +32,9 @@ class Access(Addresses):
 
     # ---- loads
 
-    def load(self, access: Load, w: Where = ALWAYS) -> str:
-        """The value in every lane; 0 where the guards fail (a condition is the caller's, or the GPU's select)."""
+    def load(self, access: Load, w: Where = ALWAYS, summed: int | None = None) -> str:
+        """The value in every lane; 0 where the guards fail (a condition is the caller's, or the GPU's select). Of the
+        numbers that are summed in a lane only the first so many are read, the others are 0."""
         spot, n = self.spot(access), self.v.lanes
         group = self.v.dot[1] if self.v.dot else 1
         kind = spot.buffer.dtype if group == 1 else f"i{bits(spot.buffer.dtype) * group}"
@@ -42,6 +43,8 @@ class Access(Addresses):
         steps = [l // group for l in spot.plan.lanes]
         if spot.spread or (isinstance(w.mask, str) and steps != list(range(n))):
             return self.gathered(access, spot, steps, kind, w)
+        if summed is not None and summed < group:
+            return self.few(access, spot, kind, steps, summed)
         if not any(steps):
             scalar = self.scalar(access, spot, kind, 0, w.condition)
             return scalar if n == 1 else self.b.once("splat", vector(kind, n), scalar)
@@ -52,6 +55,19 @@ class Access(Addresses):
         if w.mask is None and (found := self.permuted(access, spot, steps, kind)):
             return found
         return self.gathered(access, spot, steps, kind, w)
+
+    def few(self, access: Load, spot: Spot, kind: Type, steps: list[int], summed: int) -> str:
+        """The first numbers of a group, the same for all lanes: what lies behind them may not exist."""
+        if any(steps):
+            raise InternalError(f"{access}: a part of the numbers that are summed is read for all lanes at once")
+        width, total = bits(spot.buffer.dtype), ""
+        one = f"u{width}"
+        for place in range(summed):
+            number = self.read(access, "load", one, self.pointer(spot, access, place), align=spot.size)
+            wider = self.b.once("convert", kind, number, **{"from": one})
+            moved = self.b.once("mul", kind, wider, 1 << width * place) if place else wider
+            total = self.b.once("add", kind, total, moved) if total else moved
+        return self.b.once("splat", vector(kind, self.v.lanes), total) if self.v.lanes > 1 else total
 
     def scalar(self, access: Load, spot: Spot, kind: Type, extra: int, condition: str = "") -> str:
         """One element."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from convjit.kernel.ir import If, Merged, Operand, vector
 from convjit.kernel.select import row_named
 from convjit.kernel.state import State
-from convjit.kernel.variables import ALWAYS, Where, where
+from convjit.kernel.variables import ALWAYS, Where, summed, where
 from convjit.nest.functions import FUNCTIONS, steps
 from convjit.nest.ir import Expr, Load, Number
 from convjit.nest.visit import typed
@@ -92,5 +92,5 @@ def operand(l: State, e: Expr, w: Where) -> Operand:
     """An operand of a product; its guards were tested for the whole statement."""
     if isinstance(e, Load) and l.buffers[e.buffer].level != "registers":
         mask = w.mask if e.inside else None
-        return l.memory.load(e, Where(False, mask))
+        return l.memory.load(e, Where(False, mask), summed(l.v, e.inside))
     return expr(l, e, typed(e, l.dtype_of), w)

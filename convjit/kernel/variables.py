@@ -141,6 +141,20 @@ class Variables:
         return value
 
 
+def summed(v: Variables, guards: tuple[Guard, ...]) -> int:
+    """How many of the products that an instruction sums up have factors under these guards: the first so many."""
+    if v.dot is None:
+        return 1
+    name, count = v.dot
+    for guard in guards:
+        step = guard.affine.coefficient(name)
+        plan = v.plan(guard.affine)
+        if step and not plan.running and not guard.size.terms:
+            at = plan.static(v.static)
+            count = min(count, sum(0 <= at + step * k < guard.size.const for k in range(count)))
+    return count
+
+
 @dataclass(frozen=True)
 class Where:
     """Where guards hold: `never`; else in the lanes of `mask` (None: all; known lanes; a value), if `condition` (an

@@ -1,7 +1,7 @@
 """x86 with AVX2, FMA, F16C and BMI2 and nothing beyond (Haswell and Zen on). Cache figures: Intel's optimisation manual."""
 
 from convjit.machine.machine import Cache, Machine
-from convjit.machine.rows import fma, mad
+from convjit.machine.rows import fma, mad, pairs
 
 FEATURES = "+avx2,+fma,+f16c,+bmi2"
 REQUIRED = ("avx2", "fma", "f16c", "bmi2")
@@ -11,7 +11,7 @@ CACHES = (
     Cache("L3", 8 << 20, 64, 16),
     Cache("memory", 1 << 40, 64, 6),
 )
-ROWS = (*fma("f32", 8, 4, 1, feature="fma"), *fma("f64", 4, 2, 1, feature="fma"), *mad(256, feature="avx2"))
+ROWS = (*fma("f32", 8, 4, 1, feature="fma"), *fma("f64", 4, 2, 1, feature="fma"), *mad(256, feature="avx2"), *pairs(8, "llvm.x86.avx2.pmadd.wd", "avx2"))
 
 MACHINE = Machine(
     name="cpu:avx2",

@@ -3,7 +3,7 @@ the third level's and `load_cost` as measured on Emerald Rapids."""
 
 from convjit.machine import avx2
 from convjit.machine.machine import Cache, Machine
-from convjit.machine.rows import fma, mad
+from convjit.machine.rows import fma, mad, pairs
 
 FEATURES = f"{avx2.FEATURES},+avx512f,+avx512bw,+avx512dq,+avx512vl,+avx512cd"
 REQUIRED = (*avx2.REQUIRED, "avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512cd")
@@ -17,6 +17,7 @@ ROWS = (
     *fma("f32", 16, feature="avx512f"),
     *fma("f64", 8, feature="avx512f"),
     *(row for row in mad(512, feature="avx512f") if row.role("n") * int(row.types[2][1:]) == 512),
+    *pairs(16, "llvm.x86.avx512.pmaddw.d.512", "avx512bw"),
     *avx2.ROWS,
 )
 

@@ -29,4 +29,6 @@ INTRINSICS: dict[str, Need] = {
     "llvm.fma.v8f32": Need("fma"),
     "llvm.fma.v8f64": Need("avx512f"),
     "llvm.fma.v16f32": Need("avx512f"),
+    "llvm.x86.avx2.pmadd.wd": Need("avx2"),
+    "llvm.x86.avx512.pmaddw.d.512": Need("avx512bw"),
 }

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from convjit import dtypes
+
 Array = np.ndarray[Any, Any]
 
 
@@ -21,6 +23,16 @@ def integer_multiply_add(a: Array, b: Array, acc: Array) -> Array:
     """a*b + acc, modulo 2^32 or 2^64."""
     with np.errstate(over="ignore"):
         return np.asarray(np.multiply(a.astype(acc.dtype), b.astype(acc.dtype)) + acc)
+
+
+def dot_product(types: tuple[str, str], a: Array, b: Array, acc: Array) -> Array:
+    """The sum over the numbers of these types that stand in each lane, and acc, modulo 2^32."""
+    parts = (np.ascontiguousarray(np.broadcast_to(v, acc.shape)) for v in (a, b))
+    x, w = (v.view(dtypes.get(name).numpy).astype(acc.dtype) for v, name in zip(parts, types, strict=True))
+    count = x.shape[-1] // acc.shape[-1]
+    with np.errstate(over="ignore"):
+        products = (x * w).reshape(*acc.shape, count)
+        return np.asarray(products.sum(-1, dtype=acc.dtype) + acc)
 
 
 def fused_multiply_add(a: Array, b: Array, acc: Array) -> Array:

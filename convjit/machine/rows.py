@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from convjit.machine.machine import Row
-from convjit.machine.meaning import fused_multiply_add, integer_multiply_add, multiply_then_add
+from convjit.machine.meaning import dot_product, fused_multiply_add, integer_multiply_add, multiply_then_add
 
 LLVM = {"f32": "float", "f64": "double"}
 
@@ -62,6 +64,43 @@ def mad(bits: int, *, feature: str = "") -> tuple[Row, ...]:
         wide = [n for n in (most, most // 2, most // 4) if n * int(acc[1:]) >= 128]
         found += [_mad(x, w, acc, n, feature if n > 1 else "") for n in (*wide, 1)]
     return tuple(found)
+
+
+def pairs(lanes: int, function: str, feature: str) -> tuple[Row, ...]:
+    """Two products for each 32-bit sum (vpmaddwd): of 16-bit numbers, or of 8-bit ones made wider."""
+    pairs_ = [(x, w) for x, w, acc in EXACT if acc == "i32"]
+    return tuple(_pair(x, w, lanes, function, feature) for x, w in pairs_)
+
+
+def _pair(x: str, w: str, n: int, function: str, feature: str) -> Row:
+    wide = f"<{2 * n} x i16>"
+
+    def halves(value: str, name: str, dtype: str) -> list[str]:
+        bits, word = INTEGERS[dtype]
+        if bits == 16:
+            return [f"{{t}}{name} = bitcast <{n} x i32> {value} to {wide}"]
+        narrow = f"<{2 * n} x i8>"
+        return [
+            f"{{t}}{name}8 = bitcast <{n} x i16> {value} to {narrow}",
+            f"{{t}}{name} = {word} {narrow} {{t}}{name}8 to {wide}",
+        ]
+
+    total = f"<{n} x i32>"
+    return Row(
+        name=f"pair_{x}_{w}",
+        types=(x, w, "i32"),
+        roles=(("n", n), ("k", 2)),
+        operands=(f"i{2 * INTEGERS[x][0]}x{n}", f"i{2 * INTEGERS[w][0]}x{n}", f"i32x{n}"),
+        code=(
+            *halves("{a}", "x", x),
+            *halves("{b}", "w", w),
+            f"{{t}}p = call {total} @{function}({wide} {{t}}x, {wide} {{t}}w)",
+            f"{{out}} = add {total} {{t}}p, {{acc}}",
+        ),
+        meaning=partial(dot_product, (x, w)),
+        declare=(f"declare {total} @{function}({wide}, {wide})",),
+        feature=feature,
+    )
 
 
 def _mad(x: str, w: str, acc: str, n: int, feature: str) -> Row:

@@ -56,6 +56,15 @@ class Lanes:
         """Loads that a vector of the input takes."""
         return {"one": 1.0, "neighbours": 1.0, "second": 3.5, "within": 2.0}.get(self.x, 1.5 * self.width)
 
+    def summed(self, facts: Facts) -> int:
+        """Channels of which one instruction sums up the products: neighbours in memory, output channels in lanes."""
+        spec = facts.spec
+        if self.axis != "oc" or self.inner or facts.sizes["c"] < 2 or facts.step(spec.input, "c") != 1:
+            return 1
+        types = (spec.input.dtype, spec.weight.dtype, spec.accumulator)
+        rows = (r for r in facts.machine.rows if r.types == types and r.role("n") == self.width)
+        return max((r.role("k") for r in rows), default=1)
+
     def crossing(self, facts: Facts) -> float:
         """Lines that a load of the input touches: with taps, vectors of columns begin anywhere, those of channels where a
         line does."""

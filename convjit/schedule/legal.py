@@ -16,7 +16,7 @@ from convjit.schedule.schedule import Level, Pack, Phase, Schedule, Stage
 from convjit.spec.conv import ConvSpec
 
 KINDS = {
-    "cpu": ("serial", "unroll", "thread", "simd"),
+    "cpu": ("serial", "unroll", "thread", "simd", "dot"),
     "cuda": ("serial", "unroll", "block", "global", "warp", "lane", "thread"),
 }
 COPY_KINDS = {"cpu": ("serial", "unroll", "simd"), "cuda": ("serial", "unroll", "thread", "vec")}
@@ -161,6 +161,36 @@ def lanes(spec: ConvSpec, phase: Phase, machine: Machine) -> Found:
         yield Diagnostic(text, own[-1].span, notes=(listed,), hints=(hint,))
 
 
+def dots(spec: ConvSpec, phase: Phase, machine: Machine) -> Found:
+    """Products that one instruction sums up: as many as it does, of numbers that are neighbours."""
+    own = [l for l in loops(phase) if l.kind == "dot"]
+    if not own or machine.kind != "cpu":
+        return
+    last, name = own[-1], spec.weight.name
+    if len(own) > 1 or loops(phase)[-1] is not last or last.axis != "c":
+        text = f"'{last}': a dot product is one loop, the innermost, over c."
+        yield Diagnostic(text, last.span, hints=("Write 'c/2' and, at the end of the line, 'c:dot'.",))
+        return
+    count = prod(tile(spec, phase, l) or 1 for l in loops(phase) if l.kind == "simd")
+    types = (spec.input.dtype, spec.weight.dtype, spec.accumulator)
+    known = sorted({r.role("k") for r in machine.rows if r.types == types and r.role("n") == count and r.role("k") > 1})
+    if tile(spec, phase, last) not in known:
+        text = f"'{last}': {machine.name} has no instruction that sums {tile(spec, phase, last)} products of {types[0]} and {types[1]} "
+        listed = f"It sums {', '.join(map(str, known))} of them." if known else "It sums none of them."
+        yield Diagnostic(f"{text}in {count} lanes of {types[2]}.", last.span, notes=(listed,))
+    order = next(([l.axis for l in p.parts] for p in phase.packs if p.tensor == name), None)
+    inside = {spec.input.name: spec.input.axes[-1] == "C", name: (order or [spec.weight.axes[-1]])[-1] in ("c", "IC")}
+    for tensor in (t for t, near in inside.items() if not near):
+        text = f"'{last}': the numbers of a dot product are neighbours in memory, and the channels of {tensor} are not."
+        yield Diagnostic(text, last.span, hints=(f"Pack it: 'pack {name}: … c/2 oc c'.",) if tensor == name else ())
+    rest = spec.ic_per_group % (tile(spec, phase, last) or 1)
+    if rest and (order is None or any(l.kind == "simd" and l.axis != "oc" for l in loops(phase))):
+        text = f"'{last}': {spec.ic_per_group} channels leave a rest, which needs a packed weight and output channels in lanes."
+        yield Diagnostic(text, last.span, code="later")
+    if any(s.tensor == spec.input.name for s in stages(phase)):
+        yield Diagnostic(f"'{last}': a dot product of a staged input is not implemented yet.", last.span, code="later")
+
+
 def tile(spec: ConvSpec, phase: Phase, level: Level) -> int | None:
     """How far an innermost loop goes: the step of the loop around it, or the axis; None where that is open."""
     own = [l for l in loops(phase) if l.axis == level.axis]
@@ -278,5 +308,5 @@ def pack_line(pack: Pack) -> Found:
 
 Rule = Callable[[ConvSpec, Phase, Machine], Found]
 RULES: tuple[Rule, ...] = (
-    names, kinds, steps, threads, lanes, staging, output, positions, written_out, lines,
+    names, kinds, steps, threads, lanes, dots, staging, output, positions, written_out, lines,
 )  # fmt: skip

@@ -26,7 +26,7 @@ CHANNELS = 8
 def around(facts: Facts, tile: Tile) -> Schedule:
     """The whole schedule."""
     inner = sums(facts, tile)
-    items: list[Item] = [*outer(facts, tile), Stage(facts.spec.output.name), *inner, *written(tile)]
+    items: list[Item] = [*outer(facts, tile), Stage(facts.spec.output.name), *inner, *written(facts, tile)]
     pack = Pack(facts.spec.weight.name, packed(facts, tile, inner))
     fuses = (Fuse(FUSED, facts.fused),) if facts.fused else ()
     phase = Phase(tuple(items), packs=(pack,), fuses=fuses, prefetches=ahead(facts, tile, inner))
@@ -122,7 +122,7 @@ def sums(facts: Facts, tile: Tile) -> list[Level]:
         return [Level(t) for t in taps]
     deep = facts.sizes["c"]
     if deep == 1 or facts.step(facts.spec.input, "c") == 1 or not taps:
-        return [*map(Level, taps), Level("c")]
+        return [*map(Level, taps), Level("c", tile.lanes.summed(facts))]
     block = CHANNELS
     while block > 2 and crowd(facts.step(facts.spec.input, "c") * facts.element, block) > WAYS // 2:
         block //= 2
@@ -131,7 +131,7 @@ def sums(facts: Facts, tile: Tile) -> list[Level]:
     return [Level("c", block), *map(Level, taps), Level("c")]
 
 
-def written(tile: Tile) -> list[Level]:
+def written(facts: Facts, tile: Tile) -> list[Level]:
     """The loops of the tile, innermost last: the operand with fewer values is the one that is held."""
     lanes = tile.lanes
     own = [Level(loop, 1, "unroll") for loop, n in tile.counts if n > 1]
@@ -141,7 +141,8 @@ def written(tile: Tile) -> list[Level]:
         own += [Level(t, 1, "unroll") for t in tile.spread]
     held_last = [*own, *vectors] if tile.spread or tile.vectors * tile.vectors <= tile.acc else [*vectors, *own]
     tail = [Level(loop, 1, "simd") for loop, _ in lanes.loops] if lanes.width > 1 else []
-    return [*spread_taps(tile, held_last), *tail]
+    dot = [Level("c", 1, "dot")] if lanes.summed(facts) > 1 else []
+    return [*spread_taps(tile, held_last), *tail, *dot]
 
 
 def spread_taps(tile: Tile, own: list[Level]) -> list[Level]:
@@ -165,7 +166,7 @@ def packed(facts: Facts, tile: Tile, inner: list[Level]) -> tuple[Level, ...]:
         block = tile.step(lanes.axis)
         other = "oc" if lanes.axis == "g" else "g"
         head = [] if other in lanes.inner else [Level(other)]
-        tail = [Level(loop) for loop, _ in lanes.loops]
+        tail = [Level(loop) for loop, _ in lanes.loops] + [Level("c")] * (lanes.summed(facts) > 1)
         return tuple([*head, Level(lanes.axis, block), *loops, *tail]) if block > 1 else tuple([*head, *tail, *loops])
     count = tile.count("oc")
     block_ = [Level("oc", count)] if count > 1 else []

@@ -53,7 +53,8 @@ class Rolled(Fetching):
         sizes = {**facts.pixels, "g": facts.sizes["g"], "oc": facts.sizes["oc"], lanes.axis: lanes.vectors(facts)}
         self.sizes = {loop: n for loop, n in sizes.items() if loop not in lanes.inner}
         self.known: dict[tuple[int, Counts], float] = {}
-        self.turns = facts.depth // prod(facts.sizes[t] for t in self.taps)
+        deep = -(-facts.sizes["c"] // lanes.summed(facts)) * prod(facts.spec.kernel_size)
+        self.turns = deep // prod(facts.sizes[t] for t in self.taps)
 
     # --- what fits
 

@@ -158,3 +158,29 @@ def test_a_phase_has_no_name_and_stands_alone() -> None:
 )
 def test_threads_over_an_open_axis(kind: str, line: str, golden: Golden) -> None:
     golden(f"open_{kind}.txt", f"{refusal(line, 'cuda:sm_80', h='?')}\n")
+
+
+BYTES = (
+    "conv a {{ input x : u8[{axes}]; weight w : i8[OC=32, KW=3, IC={c}]; output y : i32[N, OW, OC]\n"
+    "dataflow {{ {line} }} }}"
+)
+PAIRS = "oc/8 ow/2 [y] kw c/2 ow:unroll oc:simd c:dot"
+PACKED = "\npack w: g oc/8 kw c/2 oc c"
+
+
+@pytest.mark.parametrize(
+    ("line", "c", "last", "text"),
+    [
+        (PAIRS.replace("/2 ow:u", "/4 ow:u") + PACKED, 8, "C", "sums 4 products of u8 and i8 in 8 lanes of i32"),
+        ("oc/8 ow [y] kw c/2 c:dot oc:simd", 8, "C", "a dot product is one loop, the innermost, over c"),
+        ("oc/8 ow [y] c kw/2 oc:simd kw:dot", 8, "C", "a dot product is one loop, the innermost, over c"),
+        (PAIRS + PACKED, 8, "W", "the channels of x are not"),
+        (PAIRS + PACKED.replace("c/2 oc c", "c oc"), 8, "C", "the channels of w are not"),
+        ("ow/8 oc [y] kw c/2 ow:simd c:dot" + PACKED, 7, "C", "7 channels leave a rest"),
+        ("[x: scratch] " + PAIRS + PACKED, 8, "C", "a dot product of a staged input is not implemented yet"),
+    ],
+)
+def test_dot_products(line: str, c: int, last: str, text: str) -> None:
+    axes = f"N=1, W=16, C={c}" if last == "C" else f"N=1, C={c}, W=16"
+    with pytest.raises(ConvError, match=text):
+        convjit.compile(BYTES.format(axes=axes, c=c, line=line), target="cpu:avx2")
