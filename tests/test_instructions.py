@@ -23,6 +23,11 @@ conv rows    { input x : f32[N=?, C=2, W=?]; weight w : f32[OC=3, IC=2, KW=5]; s
 conv curves  { input x : f32[N=1, W=40, C=8]; weight w : f32[KW=3, IC=8, OC=16]; bias b : f32[OC]; then silu; then gelu
                residual r : f32[N, OW, OC]; then add r; param s : f32[OC]; then scale s per OC; then tanh }
 conv wide    { input x : f64[N=1, W=40, C=8]; weight w : f64[KW=3, IC=8, OC=16]; then sigmoid; then gelu }
+conv bytes   { input x : u8[N=1, H=15, W=15, C=35]; weight w : i8[OC=24, KH=3, KW=3, IC=35]; pad 1; then relu }
+conv first   { input x : i8[N=1, C=6, H=15, W=15]; weight w : i8[OC=24, KH=3, KW=3, IC=6]; pad 1 }
+conv words   { input x : i16[N=1, H=9, W=9, C=16]; weight w : i16[KH=3, KW=3, OC=16, IC=16]; output y : i32[N, OH, OW, OC] }
+conv longs   { input x : i16[N=1, H=9, W=9, C=16]; weight w : i16[KH=3, KW=3, OC=16, IC=16] }
+conv whole   { input x : i32[N=1, H=9, W=9, C=16]; weight w : i32[KH=3, KW=3, OC=16, IC=16] }
 conv space   { input x : f32[N=1, C=5, D=6, H=7, W=8]; weight w : f32[OC=9, IC=5, KD=2, KH=3, KW=3]; pad same }
 """
 
@@ -57,7 +62,7 @@ def instructions(spec: ConvSpec, target: str) -> list[str]:
 def test_nothing_beyond_the_target(target: str, beyond: re.Pattern[str], name: str) -> None:
     code = instructions(SPECS[name], target)
     assert [line for line in code if beyond.search(line)] == []
-    multiplies = r"vfmadd|vmul" if target == "cpu:avx2" else r"muls[sd]"
+    multiplies = r"vfmadd|vmul|vpmadd|vpmul" if target == "cpu:avx2" else r"muls[sd]|imul"
     assert any(re.match(multiplies, line) for line in code)
 
 

@@ -22,7 +22,7 @@ from tests.shapes import CASES, SAMPLE, Case, Types, full_range, typed
 
 AVX512 = pytest.param("cpu:avx512", marks=pytest.mark.isa("avx512f", "avx512vl", "avx512bw", "avx512dq"))
 TARGETS = ("cpu:scalar", "cpu:avx2", AVX512)
-INTERPRETED = ("cpu:avx512", "cuda:sm_75", "cuda:sm_80", "cuda:sm_90a")
+INTERPRETED = ("cpu:avx2_vnni", "cpu:avx512", "cpu:avx512_vnni", "cuda:sm_75", "cuda:sm_80", "cuda:sm_90a")
 TINY = [case for case in SAMPLE if case.products < 15_000]
 
 

@@ -3,8 +3,11 @@
 from dataclasses import replace
 
 from convjit.machine import avx512
+from convjit.machine.rows import vnni
 
 FEATURES = f"{avx512.FEATURES},+avx512vnni"
 REQUIRED = (*avx512.REQUIRED, "avx512_vnni")
 
-MACHINE = replace(avx512.MACHINE, name="cpu:avx512_vnni", llvm_features=FEATURES, required=REQUIRED)
+ROWS = (*avx512.ROWS, *vnni(16, "avx512vnni"))
+
+MACHINE = replace(avx512.MACHINE, name="cpu:avx512_vnni", llvm_features=FEATURES, required=REQUIRED, rows=ROWS)

@@ -29,6 +29,10 @@ INTRINSICS: dict[str, Need] = {
     "llvm.fma.v8f32": Need("fma"),
     "llvm.fma.v8f64": Need("avx512f"),
     "llvm.fma.v16f32": Need("avx512f"),
+    "llvm.x86.avx512.vpdpbusd.256": Need("avxvnni"),
+    "llvm.x86.avx512.vpdpbusd.512": Need("avx512vnni"),
+    "llvm.x86.avx512.vpdpwssd.256": Need("avxvnni"),
+    "llvm.x86.avx512.vpdpwssd.512": Need("avx512vnni"),
     "llvm.x86.avx2.pmadd.wd": Need("avx2"),
     "llvm.x86.avx512.pmaddw.d.512": Need("avx512bw"),
 }

@@ -72,6 +72,33 @@ def pairs(lanes: int, function: str, feature: str) -> tuple[Row, ...]:
     return tuple(_pair(x, w, lanes, function, feature) for x, w in pairs_)
 
 
+def vnni(lanes: int, feature: str) -> tuple[Row, ...]:
+    """Four products of bytes (vpdpbusd), or two of 16-bit numbers (vpdpwssd), for each 32-bit sum, with the addition."""
+    return (
+        _vnni("dot_u8_i8", ("u8", "i8"), lanes, f"llvm.x86.avx512.vpdpbusd.{32 * lanes}", feature),
+        _vnni("dot_i16_i16", ("i16", "i16"), lanes, f"llvm.x86.avx512.vpdpwssd.{32 * lanes}", feature),
+    )
+
+
+def _vnni(name: str, types: tuple[str, str], n: int, function: str, feature: str) -> Row:
+    bits = INTEGERS[types[0]][0]
+    total, parts = f"<{n} x i32>", f"<{n * 32 // bits} x i{bits}>"
+    return Row(
+        name=name,
+        types=(*types, "i32"),
+        roles=(("n", n), ("k", 32 // bits)),
+        operands=(f"i32x{n}",) * 3,
+        code=(
+            f"{{t}}x = bitcast {total} {{a}} to {parts}",
+            f"{{t}}w = bitcast {total} {{b}} to {parts}",
+            f"{{out}} = call {total} @{function}({total} {{acc}}, {parts} {{t}}x, {parts} {{t}}w)",
+        ),
+        meaning=partial(dot_product, types),
+        declare=(f"declare {total} @{function}({total}, {parts}, {parts})",),
+        feature=feature,
+    )
+
+
 def _pair(x: str, w: str, n: int, function: str, feature: str) -> Row:
     wide = f"<{2 * n} x i16>"
 
