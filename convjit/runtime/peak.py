@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from convjit.emit.words import llvm_type
+from convjit.kernel.types import FLOATS
 from convjit.machine.machine import Machine, Row
 from convjit.runtime.assemble import CodeTarget, Library, assemble, load
 from convjit.runtime.cuda import Gpu
@@ -80,16 +81,26 @@ def _chains(machine: Machine) -> int:
 
 
 def _text(row: Row, machine: Machine) -> str:
-    """LLVM IR of `peak(n, memory)`: n rounds of one instruction for each chain."""
+    """LLVM IR of `peak(n, memory)`: n rounds of one instruction for each chain.
+
+    Products of integers are instructions of their own: they would be computed once if their factors stayed the same, so
+    one changes from turn to turn and the other from chain to chain.
+    """
     a, b, acc = map(llvm_type, row.operands)
     chains = range(_chains(machine))
+    fused = row.types[2] in FLOATS
     lines = [*row.declare, "define void @peak(i64 %n, ptr %memory) {", "entry:"]
-    lines += [f"  %a = load {a}, ptr %memory, align 1", f"  %b = load {b}, ptr %memory, align 1"]
+    lines += [f"  %a0 = load {a}, ptr %memory, align 1"]
+    for j in chains:
+        lines += [f"  %at{j} = getelementptr i8, ptr %memory, i64 {0 if fused else 64 * j}"]
+        lines += [f"  %b{j} = load {b}, ptr %at{j}, align 1"]
     lines += [f"  %c{j} = load {acc}, ptr %memory, align 1" for j in chains]
     lines += ["  br label %loop", "loop:", "  %i = phi i64 [ 0, %entry ], [ %next, %loop ]"]
     lines += [f"  %s{j} = phi {acc} [ %c{j}, %entry ], [ %r{j}, %loop ]" for j in chains]
+    if not fused:
+        lines += [f"  %a = phi {a} [ %a0, %entry ], [ %a1, %loop ]", f"  %a1 = xor {a} %a, %a0"]
     for j in chains:
-        names = {"out": f"%r{j}", "a": "%a", "b": "%b", "acc": f"%s{j}", "t": f"%t{j}"}
+        names = {"out": f"%r{j}", "a": "%a0" if fused else "%a", "b": f"%b{j}", "acc": f"%s{j}", "t": f"%t{j}"}
         lines += [f"  {line.format(**names)}" for line in row.code]
     lines += ["  %next = add i64 %i, 1", "  %more = icmp ult i64 %next, %n"]
     lines += ["  br i1 %more, label %loop, label %done", "done:"]
@@ -119,7 +130,7 @@ def _measure(name: str, row: Row, text: str, target: CodeTarget, threads: int) -
         rounds *= 2
     with ThreadPoolExecutor(threads) as workers:
         best = min(max(workers.map(run, [rounds] * threads, memories)) for _ in range(ROUNDS))
-    chains = text.count(" phi ") - 1
+    chains = text.count("  store ")
     operations = 2.0 * _width(row) * chains * rounds * threads / best
     return Peak(operations, f"measured with {name.split(':')[1]} {row.name}")
 
