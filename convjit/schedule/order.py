@@ -207,10 +207,12 @@ def reasons(facts: Facts, tile: Tile) -> tuple[str, ...]:
     lanes, machine = tile.lanes, facts.machine
     named = " x ".join(f"{n} of {loop}" for loop, n in lanes.loops)
     found = [f"{named} lie in the {lanes.width} lanes of a vector"] if lanes.width > 1 else []
+    if lanes.summed(facts) > 1:
+        found.append(f"an instruction sums up the products of {lanes.summed(facts)} neighbouring channels")
     shape = " x ".join([*(f"{n} {loop}" for loop, n in tile.counts), f"{tile.vectors} vectors"])
     found.append(f"a tile of {shape} keeps {tile.acc} of {machine.vector_registers} registers busy")
     if facts.fused:
         found.append(f"{'.'.join(facts.fused)} lie side by side in memory and are walked as one loop")
-    share = facts.operations / lanes.width / machine.fma_per_cycle / max(tile.cycles, 1.0)
+    share = facts.operations / lanes.width / lanes.summed(facts) / machine.fma_per_cycle / max(tile.cycles, 1.0)
     found.append(f"by its count of instructions it reaches {min(share, 1.0):.0%} of the machine's multiply-adds")
     return tuple(found)
