@@ -63,18 +63,14 @@ def bound_call(kernel: CompiledConv, spec: ConvSpec, given: Mapping[str, Array])
     return lambda: bound(**varying, out=out), out
 
 
-def _types(spec: ConvSpec) -> tuple[str, str, str]:
-    return spec.input.dtype, spec.weight.dtype, spec.accumulator
-
-
 def _on_cpu(c: Compilation, kernel: CompiledConv, spec: ConvSpec, given: Mapping[str, Array]) -> Measured:
     """The peak is the better one of two, before and after: a neighbour that slows it down may be gone by then."""
     call, out = bound_call(kernel, spec, given)
     call()
     result = out.copy()
-    before = measure_now(c.machine, _types(spec), kernel.threads)
+    before = measure_now(c.machine, spec.types, kernel.threads)
     seconds = median_seconds(call)
-    after = measure_now(c.machine, _types(spec), kernel.threads)
+    after = measure_now(c.machine, spec.types, kernel.threads)
     peak = max((p for p in (before, after) if p), key=lambda p: p.operations, default=None)
     workers = f"{kernel.threads} thread{'s' * (kernel.threads > 1)}"
     return Measured(result, seconds, f"{c.machine.name}, {workers}", peak)
@@ -95,7 +91,7 @@ def _on_gpu(c: Compilation, kernel: CompiledConv, spec: ConvSpec, given: Mapping
     result = out.numpy()
     seconds = batch_seconds(partial(cuda.seconds, device, 0, call))
     gpu = cuda.devices()[device]
-    return Measured(result, seconds, f"{c.machine.name}, {gpu.name}", of_gpu(gpu, _types(spec)))
+    return Measured(result, seconds, f"{c.machine.name}, {gpu.name}", of_gpu(gpu, spec.types))
 
 
 def _interpreted(c: Compilation, kernel: CompiledConv, spec: ConvSpec, given: Mapping[str, Array]) -> Measured:

@@ -9,26 +9,16 @@ from __future__ import annotations
 from convjit.dtypes import bits
 from convjit.errors import InternalError
 from convjit.kernel.addresses import Addresses, Spot
-from convjit.kernel.builder import Builder
 from convjit.kernel.every_second import every_second
-from convjit.kernel.ir import Attribute, If, Merged, Operand, Type, vector
+from convjit.kernel.ir import If, Merged, Operand, Type, vector
 from convjit.kernel.part_stores import MOST, part, parts
-from convjit.kernel.transpose import Scattered, Waiting
-from convjit.kernel.variables import ALWAYS, Variables, Where
-from convjit.machine.machine import Machine
-from convjit.nest.ir import Buffer, Load
+from convjit.kernel.transpose import Waiting
+from convjit.kernel.variables import ALWAYS, Where
+from convjit.nest.ir import Load
 
 
 class Access(Addresses):
-    """Access to buffers that have addresses. `constant` are those that nobody writes."""
-
-    def __init__(
-        self, b: Builder, v: Variables, buffers: dict[str, Buffer], machine: Machine, constant: frozenset[str]
-    ) -> None:
-        super().__init__(b, v, buffers, machine)
-        self.constant = constant
-        self.late = False  # whether lanes were put in order that could be so later
-        self.scattered = Scattered(b, machine.masks)
+    """Access to buffers that have addresses."""
 
     # ---- loads
 
@@ -75,16 +65,6 @@ class Access(Addresses):
         value = self.read(access, "load", kind, pointer, align=self.alignment(spot, bits(kind) // 8))
         return self.b.op("select", kind, condition, value, 0) if condition else value
 
-    def read(self, access: Load, op: str, type_: Type, *args: Operand, align: int) -> str:
-        """A load that is remembered until its buffer is written."""
-        b = self.b
-        if access.buffer not in self.constant:
-            self.scattered.flush()
-        constant = op == "load" and access.buffer in self.constant
-        extra: dict[str, Attribute] = {"constant": 1} if constant else {}
-        key = ("load", access.buffer, type_, args)
-        return b.remember(key, lambda: b.op(op, type_, *args, align=align, **extra))
-
     def neighbours(self, access: Load, spot: Spot, type_: Type, w: Where) -> str:
         """One vector; masked where lanes are outside."""
         pointer = self.pointer(spot, access)
@@ -92,12 +72,6 @@ class Access(Addresses):
         if w.mask is None:
             return self.read(access, "load", type_, pointer, align=align)
         return self.read(access, "load_masked", type_, pointer, self.mask(w.mask), align=align)
-
-    def mask(self, mask: tuple[bool, ...] | str) -> str:
-        """A mask as a value."""
-        if isinstance(mask, str):
-            return mask
-        return self.b.once("const", f"i1x{len(mask)}", values=tuple(int(m) for m in mask))
 
     def permuted(self, access: Load, spot: Spot, steps: list[int], kind: Type) -> str | None:
         """Lanes that stay inside one aligned run: load the run once and shuffle (few channels per group)."""
@@ -152,6 +126,15 @@ class Access(Addresses):
         result = b.fresh()
         b.lines.append(If(bit, body, (Merged(result, vector(kind, n), taken, rest),)))
         return result
+
+    def lane_pointer(self, spot: Spot, access: Load, extra: int, lane: int) -> str:
+        """The address of one lane."""
+        pointer = self.pointer(spot, access, extra)
+        for symbols, plan in spot.symbolic:
+            if plan.lanes[lane]:
+                move = self.product(plan.lanes[lane] * spot.size, symbols)
+                pointer = self.b.once("step", "ptr" + (f".{spot.space}" if spot.space else ""), pointer, move)
+        return pointer
 
     # ---- stores
 

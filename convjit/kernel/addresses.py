@@ -1,4 +1,5 @@
-"""Where an access lies: flattened offsets, pointers stepped scope by scope, what divides them, and whether it exists."""
+"""Where an access lies: flattened offsets, pointers stepped scope by scope, what divides them, whether it exists; and the
+load from there, once."""
 
 from __future__ import annotations
 
@@ -7,7 +8,8 @@ from math import gcd
 
 from convjit.dtypes import bits
 from convjit.kernel.builder import Builder
-from convjit.kernel.ir import Operand
+from convjit.kernel.ir import Attribute, Operand, Type
+from convjit.kernel.transpose import Scattered
 from convjit.kernel.variables import Plan, Variables
 from convjit.machine.machine import Machine
 from convjit.nest.affine import Affine
@@ -41,11 +43,15 @@ class Spot:
 
 
 class Addresses:
-    """Addresses in buffers that have such."""
+    """Addresses in buffers that have such, and what is read there. `constant` are buffers that nobody writes."""
 
-    def __init__(self, b: Builder, v: Variables, buffers: dict[str, Buffer], machine: Machine) -> None:
-        self.b, self.v, self.buffers = b, v, buffers
+    def __init__(
+        self, b: Builder, v: Variables, buffers: dict[str, Buffer], machine: Machine, constant: frozenset[str]
+    ) -> None:
+        self.b, self.v, self.buffers, self.constant = b, v, buffers, constant
         self.gpu, self.masks = machine.kind == "cuda", machine.masks
+        self.late = False  # whether lanes were put in order that could be so later
+        self.scattered = Scattered(b, machine.masks)
         self.spots: dict[tuple[int, int], tuple[Load, Spot]] = {}
         self.bases: dict[int, tuple[Spot, str]] = {}
 
@@ -168,11 +174,20 @@ class Addresses:
         known = gcd(GPU_ALIGNMENT, running, ring, spot.plan.static(self.v.static) * spot.size)
         return min(known, bytes_)
 
-    def lane_pointer(self, spot: Spot, access: Load, extra: int, lane: int) -> str:
-        """The address of one lane."""
-        pointer = self.pointer(spot, access, extra)
-        for symbols, plan in spot.symbolic:
-            if plan.lanes[lane]:
-                move = self.product(plan.lanes[lane] * spot.size, symbols)
-                pointer = self.b.once("step", "ptr" + (f".{spot.space}" if spot.space else ""), pointer, move)
-        return pointer
+    # ---- reading
+
+    def read(self, access: Load, op: str, type_: Type, *args: Operand, align: int) -> str:
+        """A load that is remembered until its buffer is written."""
+        b = self.b
+        if access.buffer not in self.constant:
+            self.scattered.flush()
+        constant = op == "load" and access.buffer in self.constant
+        extra: dict[str, Attribute] = {"constant": 1} if constant else {}
+        key = ("load", access.buffer, type_, args)
+        return b.remember(key, lambda: b.op(op, type_, *args, align=align, **extra))
+
+    def mask(self, mask: tuple[bool, ...] | str) -> str:
+        """A mask as a value."""
+        if isinstance(mask, str):
+            return mask
+        return self.b.once("const", f"i1x{len(mask)}", values=tuple(int(m) for m in mask))

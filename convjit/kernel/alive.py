@@ -17,14 +17,14 @@ Stored = tuple[Load, tuple[Guard, ...]]
 def later(body: tuple[Stmt, ...], after: dict[str, Stored | None]) -> list[dict[str, Stored | None]]:
     """For each of these statements how buffers are read behind it, until something new is put into them; None where
     that is in several ways. `after`: the same behind the whole body."""
-    found: list[dict[str, Stored | None]] = []
     now = after
-    for stmt in reversed(body):
-        found.append(now)
+    found = [now] if body else []
+    for stmt in reversed(body[1:]):
         filled, read = effects(stmt)
         now = {buffer: use for buffer, use in now.items() if buffer not in filled}
         for buffer, use in read.items():
             now[buffer] = use if now.get(buffer, use) == use else None
+        found.append(now)
     return found[::-1]
 
 

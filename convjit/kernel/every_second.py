@@ -4,28 +4,23 @@
     x[1] x[3] … x[15]  =  odd places of the same two vectors
 
 A shuffle is cheap within blocks of lanes, takes its second vector from memory and needs no register for the order; it
-leaves the elements out of order, and a second one puts them in order, which `late_order` moves behind the sums. Where x[15] may not exist, the second vector starts
-one element early, and its odd places are taken: nothing behind the last wanted element is read.
+leaves the elements out of order, and a second one puts them in order, which `late_order` moves behind the sums. Where
+x[15] may not exist, the second vector starts one element early, and its odd places are taken: nothing behind the last
+wanted element is read.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from convjit.dtypes import bits
+from convjit.kernel.addresses import Addresses, Spot
 from convjit.kernel.ir import Operand, Type, vector
 from convjit.nest.ir import Load
-
-if TYPE_CHECKING:
-    from convjit.kernel.access import Access
-    from convjit.kernel.addresses import Spot
-
 
 BLOCK = 128
 """Bits within which x86 shuffles two vectors by an order that is part of the instruction (vshufps, vshufpd)."""
 
 
-def every_second(memory: Access, access: Load, spot: Spot, kind: Type, mask: tuple[bool, ...] | None) -> str:
+def every_second(memory: Addresses, access: Load, spot: Spot, kind: Type, mask: tuple[bool, ...] | None) -> str:
     """Lane i is element 2i; of lanes outside the mask nothing is read and 0 given."""
     n = memory.v.lanes
     from_ = vector(kind, n)

@@ -86,9 +86,9 @@ def block(l: State, body: tuple[Stmt, ...]) -> None:
     """Statements in order; digits that a `Let` binds are visible to its end."""
     opened = 0
     around = l.stores
-    uses = later(body, around) if len(body) > 1 else [around]
     before: dict[str, int | None] = {}
-    for stmt, l.stores in zip(body, uses, strict=False):
+    for stmt, stores in zip(body, later(body, around), strict=True):
+        l.stores = stores
         if isinstance(stmt, Let):
             before = {**{n: l.v.static.get(n) for n in stmt.names}, **before}
             opened += bind(l, stmt)
@@ -148,11 +148,13 @@ def prefetch(l: State, stmt: Prefetch) -> None:
     spot = l.memory.spot(stmt.target)
     place = spot.plan.static(l.v.static) * spot.size // l.machine.caches[0].line
     rest = tuple((symbols, plan.running, plan.static(l.v.static)) for symbols, plan in spot.symbolic)
-    asked = l.b.scopes[-1].known
-    key = ("prefetch", stmt.target.buffer, spot.plan.running, place, rest)
-    if key not in asked:
-        asked[key] = "asked"
-        l.b.do("prefetch", "", l.memory.pointer(spot, stmt.target))
+
+    def ask() -> str:
+        pointer = l.memory.pointer(spot, stmt.target)
+        l.b.do("prefetch", "", pointer)
+        return pointer
+
+    l.b.remember(("prefetch", stmt.target.buffer, spot.plan.running, place, rest), ask)
 
 
 TABLE: dict[type, Callable[..., None]] = {

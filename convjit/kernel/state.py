@@ -20,8 +20,8 @@ Terms = tuple[tuple[str, int], ...]
 
 @dataclass
 class State:
-    """`registers` are the values of register buffers' elements, `shapes` their types, `stores` how they are stored. `block` writes a list of
-    statements: whoever writes a loop or a region calls it for the body."""
+    """`registers` are the values of register buffers' elements, `shapes` their types, `stores` how they are
+    stored behind the statement that is written. `block` writes a list of statements: whoever writes a loop or a region calls it for the body."""
 
     nest: Nest
     machine: Machine

@@ -11,7 +11,14 @@ CACHES = (
     Cache("L3", 8 << 20, 64, 16),
     Cache("memory", 1 << 40, 64, 6),
 )
-ROWS = (*fma("f32", 8, 4, 1, feature="fma"), *fma("f64", 4, 2, 1, feature="fma"), *mad(256, feature="avx2"), *pairs(8, "llvm.x86.avx2.pmadd.wd", "avx2"))
+ROWS = (
+    *fma("f32", 8, 4, 1, feature="fma"),
+    *fma("f64", 4, 2, 1, feature="fma"),
+    *mad(256, "avx2"),
+    *mad(128, "avx2"),
+    *mad(),
+    *pairs(8, "llvm.x86.avx2.pmadd.wd", "avx2"),
+)
 
 MACHINE = Machine(
     name="cpu:avx2",

@@ -16,7 +16,7 @@ CACHES = (
 ROWS = (
     *fma("f32", 16, feature="avx512f"),
     *fma("f64", 8, feature="avx512f"),
-    *(row for row in mad(512, feature="avx512f") if row.role("n") * int(row.types[2][1:]) == 512),
+    *mad(512, "avx512f"),
     *pairs(16, "llvm.x86.avx512.pmaddw.d.512", "avx512bw"),
     *avx2.ROWS,
 )

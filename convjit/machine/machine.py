@@ -60,9 +60,10 @@ class Machine:
 
     CPU: `llvm_features` is the list that LLVM is given on top of `llvm_cpu`, `required` the flags that a processor
     must show in /proc/cpuinfo; `vector_bits` is 0 where vector instructions are not to be used; `masks`: a mask for
-    the lanes costs nothing (AVX-512); `rounding`: it has an
-    instruction that rounds to whole numbers; `shuffle_for_fma`: a shuffle takes the place of a multiply-add. In a cycle it starts `fma_per_cycle` multiply-adds, each ready after `fma_latency`, and `loads_per_cycle` vector loads. A load
-    that is hidden behind multiply-adds still costs `load_cost` cycles: it takes room in every queue.
+    the lanes costs nothing (AVX-512); `rounding`: it has an instruction that rounds to whole numbers;
+    `shuffle_for_fma`: a shuffle takes the place of a multiply-add. In a cycle it starts `fma_per_cycle` multiply-adds,
+    each ready after `fma_latency`, and `loads_per_cycle` vector loads. A load that is hidden behind multiply-adds still
+    costs `load_cost` cycles: it takes room in every queue.
 
     GPU: `sm` and the least `ptx` version it can be written in (sm_90a: 90 and 80), `shared_bytes` a block may ask
     for, `registers` of one multiprocessor, `thread_registers` at most for one thread, `vector_bits` of one access.

@@ -4,10 +4,23 @@ from __future__ import annotations
 
 from functools import partial
 
+from convjit.dtypes import bits, is_signed
 from convjit.machine.machine import Row
 from convjit.machine.meaning import dot_product, fused_multiply_add, integer_multiply_add, multiply_then_add
 
 LLVM = {"f32": "float", "f64": "double"}
+
+
+def _kernel(dtype: str, n: int) -> str:
+    return f"{dtype}x{n}" if n > 1 else dtype
+
+
+def _llvm(word: str, n: int) -> str:
+    return f"<{n} x {word}>" if n > 1 else word
+
+
+def _widen(dtype: str) -> str:
+    return "sext" if is_signed(dtype) else "zext"
 
 
 def fma(dtype: str, *lanes: int, feature: str = "") -> tuple[Row, ...]:
@@ -16,8 +29,7 @@ def fma(dtype: str, *lanes: int, feature: str = "") -> tuple[Row, ...]:
 
 
 def _fma(dtype: str, n: int, feature: str) -> Row:
-    kernel = f"{dtype}x{n}" if n > 1 else dtype
-    text = f"<{n} x {LLVM[dtype]}>" if n > 1 else LLVM[dtype]
+    kernel, text = _kernel(dtype, n), _llvm(LLVM[dtype], n)
     function = f"@llvm.fma.{f'v{n}' if n > 1 else ''}{dtype}"
     return Row(
         name="fma",
@@ -44,9 +56,6 @@ def unfused(dtype: str) -> Row:
     )
 
 
-INTEGERS = {"i8": (8, "sext"), "u8": (8, "zext"), "i16": (16, "sext"), "i32": (32, "sext")}
-"""Bits, and how a type becomes a wider one."""
-
 EXACT: tuple[tuple[str, str, str], ...] = (
     *((x, w, acc) for x in ("u8", "i8") for w in ("i8", "u8") for acc in ("i32", "i64")),
     *(("i16", w, acc) for w in ("i16", "i8") for acc in ("i64", "i32")),
@@ -55,15 +64,10 @@ EXACT: tuple[tuple[str, str, str], ...] = (
 """Input, weight and sum of every convolution of integers; sums are modulo 2^32 or 2^64."""
 
 
-def mad(bits: int, *, feature: str = "") -> tuple[Row, ...]:
-    """Multiply and add of integers, a product in each lane, for vectors of so many bits (0: numbers) and all halves of
-    them down to 128, and numbers: nothing saturates, so these serve where nothing is known of the values."""
-    found = []
-    for x, w, acc in EXACT:
-        most = bits // (32 if acc == "i32" else 64)
-        wide = [n for n in (most, most // 2, most // 4) if n * int(acc[1:]) >= 128]
-        found += [_mad(x, w, acc, n, feature if n > 1 else "") for n in (*wide, 1)]
-    return tuple(found)
+def mad(width: int = 0, feature: str = "") -> tuple[Row, ...]:
+    """Multiply and add of integers, a product in each lane of vectors whose sums have so many bits (0: numbers). Nothing
+    saturates, so these serve where nothing is known of the values."""
+    return tuple(_mad(x, w, acc, max(width // bits(acc), 1), feature) for x, w, acc in EXACT)
 
 
 def pairs(lanes: int, function: str, feature: str) -> tuple[Row, ...]:
@@ -81,12 +85,12 @@ def vnni(lanes: int, feature: str) -> tuple[Row, ...]:
 
 
 def _vnni(name: str, types: tuple[str, str], n: int, function: str, feature: str) -> Row:
-    bits = INTEGERS[types[0]][0]
-    total, parts = f"<{n} x i32>", f"<{n * 32 // bits} x i{bits}>"
+    one = bits(types[0])
+    total, parts = f"<{n} x i32>", f"<{n * 32 // one} x i{one}>"
     return Row(
         name=name,
         types=(*types, "i32"),
-        roles=(("n", n), ("k", 32 // bits)),
+        roles=(("n", n), ("k", 32 // one)),
         operands=(f"i32x{n}",) * 3,
         code=(
             f"{{t}}x = bitcast {total} {{a}} to {parts}",
@@ -103,13 +107,12 @@ def _pair(x: str, w: str, n: int, function: str, feature: str) -> Row:
     wide = f"<{2 * n} x i16>"
 
     def halves(value: str, name: str, dtype: str) -> list[str]:
-        bits, word = INTEGERS[dtype]
-        if bits == 16:
+        if bits(dtype) == 16:
             return [f"{{t}}{name} = bitcast <{n} x i32> {value} to {wide}"]
         narrow = f"<{2 * n} x i8>"
         return [
             f"{{t}}{name}8 = bitcast <{n} x i16> {value} to {narrow}",
-            f"{{t}}{name} = {word} {narrow} {{t}}{name}8 to {wide}",
+            f"{{t}}{name} = {_widen(dtype)} {narrow} {{t}}{name}8 to {wide}",
         ]
 
     total = f"<{n} x i32>"
@@ -117,7 +120,7 @@ def _pair(x: str, w: str, n: int, function: str, feature: str) -> Row:
         name=f"pair_{x}_{w}",
         types=(x, w, "i32"),
         roles=(("n", n), ("k", 2)),
-        operands=(f"i{2 * INTEGERS[x][0]}x{n}", f"i{2 * INTEGERS[w][0]}x{n}", f"i32x{n}"),
+        operands=(f"i{2 * bits(x)}x{n}", f"i{2 * bits(w)}x{n}", f"i32x{n}"),
         code=(
             *halves("{a}", "x", x),
             *halves("{b}", "w", w),
@@ -131,29 +134,20 @@ def _pair(x: str, w: str, n: int, function: str, feature: str) -> Row:
 
 
 def _mad(x: str, w: str, acc: str, n: int, feature: str) -> Row:
-    def many(word: str) -> str:
-        return f"<{n} x {word}>" if n > 1 else word
-
-    def kernel(word: str) -> str:
-        return f"{word}x{n}" if n > 1 else word
-
-    (xbits, xword), (wbits, wword) = INTEGERS[x], INTEGERS[w]
-    product = "i32" if xbits + wbits <= 32 else "i64"  # where no product overflows
+    xs, ws, total = (_llvm(f"i{bits(dtype)}", n) for dtype in (x, w, acc))
+    product = _llvm("i32" if bits(x) + bits(w) <= 32 else "i64", n)  # where no product overflows
     code = [
-        f"{{t}}x = {xword} {many(f'i{xbits}')} {{a}} to {many(product)}",
-        f"{{t}}w = {wword} {many(f'i{wbits}')} {{b}} to {many(product)}",
-        f"{{t}}p = mul {many(product)} {{t}}x, {{t}}w",
+        f"{{t}}x = {_widen(x)} {xs} {{a}} to {product}",
+        f"{{t}}w = {_widen(w)} {ws} {{b}} to {product}",
+        f"{{t}}p = mul {product} {{t}}x, {{t}}w",
     ]
-    wider = "{t}p"
-    if product != acc:
-        code.append(f"{{t}}q = sext {many(product)} {{t}}p to {many(acc)}")
-        wider = "{t}q"
-    code.append(f"{{out}} = add {many(acc)} {wider}, {{acc}}")
+    code += [] if product == total else [f"{{t}}q = sext {product} {{t}}p to {total}"]
+    code.append(f"{{out}} = add {total} {{t}}{'p' if product == total else 'q'}, {{acc}}")
     return Row(
         name=f"mad_{x}_{w}",
         types=(x, w, acc),
         roles=(("n", n),),
-        operands=(kernel(x), kernel(w), kernel(acc)),
+        operands=(_kernel(x, n), _kernel(w, n), _kernel(acc, n)),
         code=tuple(code),
         meaning=integer_multiply_add,
         feature=feature,

@@ -24,5 +24,5 @@ MACHINE = Machine(
         Cache("L3", 8 << 20, 64, 10),
         Cache("memory", 1 << 40, 64, 4),
     ),
-    rows=(unfused("f32"), unfused("f64"), *mad(0)),
+    rows=(unfused("f32"), unfused("f64"), *mad()),
 )

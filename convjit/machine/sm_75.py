@@ -3,7 +3,7 @@
 from convjit.machine.machine import Cache, Machine
 from convjit.machine.rows import fma, mad
 
-ROWS = (*fma("f32", 1), *fma("f64", 1), *mad(0))
+ROWS = (*fma("f32", 1), *fma("f64", 1), *mad())
 
 MACHINE = Machine(
     name="cuda:sm_75",

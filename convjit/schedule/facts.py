@@ -99,8 +99,7 @@ class Facts:
     def widths(self) -> tuple[int, ...]:
         """The numbers of lanes that instructions exist for, widest first."""
         spec = self.spec
-        types = (spec.input.dtype, spec.weight.dtype, spec.accumulator)
-        found = {row.role("n") for row in self.machine.rows if row.types == types and row.role("k") == 1}
+        found = {row.role("n") for row in self.machine.rows if row.types == spec.types and row.role("k") == 1}
         return tuple(sorted(found | {1}, reverse=True))
 
     def width(self, size: int) -> int:

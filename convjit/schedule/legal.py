@@ -149,16 +149,19 @@ def lanes(spec: ConvSpec, phase: Phase, machine: Machine) -> Found:
             yield Diagnostic(text, l.span, hints=(hint,))
     if not own or machine.kind != "cpu":
         return
-    count = prod(tile(spec, phase, l) or 1 for l in own)
-    dtype = spec.accumulator
-    types = (spec.input.dtype, spec.weight.dtype, dtype)
-    known = sorted({r.role("n") for r in machine.rows if r.types == types})
+    count, dtype = lane_count(spec, phase), spec.accumulator
+    known = sorted({r.role("n") for r in machine.rows if r.types == spec.types})
     if count > 1 and count not in known and not any(d.axis in sums(spec) for d in own):
         names_ = " ".join(str(l) for l in own)
         text = f"'{names_}' make {count} lanes of {dtype}, and {machine.name} has no instruction of that width."
         listed = f"It multiplies and adds {', '.join(map(str, known))} at a time."
         hint = f"Walk {own[-1].axis} in steps of {machine.lanes(bits(dtype))} first."
         yield Diagnostic(text, own[-1].span, notes=(listed,), hints=(hint,))
+
+
+def lane_count(spec: ConvSpec, phase: Phase) -> int:
+    """Lanes of the line's vectors; an open size counts as 1."""
+    return prod(tile(spec, phase, l) or 1 for l in loops(phase) if l.kind == "simd")
 
 
 def dots(spec: ConvSpec, phase: Phase, machine: Machine) -> Found:
@@ -171,19 +174,20 @@ def dots(spec: ConvSpec, phase: Phase, machine: Machine) -> Found:
         text = f"'{last}': a dot product is one loop, the innermost, over c."
         yield Diagnostic(text, last.span, hints=("Write 'c/2' and, at the end of the line, 'c:dot'.",))
         return
-    count = prod(tile(spec, phase, l) or 1 for l in loops(phase) if l.kind == "simd")
-    types = (spec.input.dtype, spec.weight.dtype, spec.accumulator)
-    known = sorted({r.role("k") for r in machine.rows if r.types == types and r.role("n") == count and r.role("k") > 1})
-    if tile(spec, phase, last) not in known:
-        text = f"'{last}': {machine.name} has no instruction that sums {tile(spec, phase, last)} products of {types[0]} and {types[1]} "
+    count, summed = lane_count(spec, phase), tile(spec, phase, last)
+    rows = (r for r in machine.rows if r.types == spec.types and r.role("n") == count)
+    known = sorted({r.role("k") for r in rows} - {1})
+    if summed not in known:
+        x, w, total = spec.types
+        text = f"'{last}': {machine.name} has no instruction that sums {summed} products of {x} and {w} in {count} lanes of {total}."
         listed = f"It sums {', '.join(map(str, known))} of them." if known else "It sums none of them."
-        yield Diagnostic(f"{text}in {count} lanes of {types[2]}.", last.span, notes=(listed,))
+        yield Diagnostic(text, last.span, notes=(listed,))
     order = next(([l.axis for l in p.parts] for p in phase.packs if p.tensor == name), None)
     inside = {spec.input.name: spec.input.axes[-1] == "C", name: (order or [spec.weight.axes[-1]])[-1] in ("c", "IC")}
     for tensor in (t for t, near in inside.items() if not near):
         text = f"'{last}': the numbers of a dot product are neighbours in memory, and the channels of {tensor} are not."
         yield Diagnostic(text, last.span, hints=(f"Pack it: 'pack {name}: … c/2 oc c'.",) if tensor == name else ())
-    rest = spec.ic_per_group % (tile(spec, phase, last) or 1)
+    rest = spec.ic_per_group % (summed or 1)
     if rest and (order is None or any(l.kind == "simd" and l.axis != "oc" for l in loops(phase))):
         text = f"'{last}': {spec.ic_per_group} channels leave a rest, which needs a packed weight and output channels in lanes."
         yield Diagnostic(text, last.span, code="later")

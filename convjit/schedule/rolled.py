@@ -85,8 +85,8 @@ class Rolled(Fetching):
         level = "L2" if block <= 2 * machine.cache("L2").bytes else "L3"  # the least that such machines have
         stream = w * (lanes.width if lanes.moves_w else 1) * facts.element / machine.cache(level).bandwidth
         if block > machine.cache("L1").bytes // 2:
-            open_ = FILLED if facts.step(facts.spec.input, "c") == 1 else FILLED_APART
-            work = max(work, stream) + open_ * min(1.0, block / machine.cache("L2").bytes) * stream
+            shown = FILLED if facts.step(facts.spec.input, "c") == 1 else FILLED_APART
+            work = max(work, stream) + shown * min(1.0, block / machine.cache("L2").bytes) * stream
         found = (
             work
             + machine.load_cost * (loads + w)

@@ -191,6 +191,11 @@ class ConvSpec:
             return self.output.dtype
         return "i32" if dtypes.bits(self.input.dtype) <= 8 else "i64"
 
+    @property
+    def types(self) -> tuple[str, str, str]:
+        """Of input, weight and sum: by these an instruction is found."""
+        return self.input.dtype, self.weight.dtype, self.accumulator
+
     def place(self, what: str) -> Span | None:
         """Where the program says it: a clause's word ("stride", "dataflow", "then 0") or a tensor's name."""
         return dict(self.places).get(what)

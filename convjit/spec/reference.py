@@ -145,9 +145,8 @@ def _operands(
 ) -> Iterator[Array]:
     for arg in step.args:
         if not isinstance(arg, str):
-            if dtype.kind in "iu":  # an end beyond the type is the type's end
-                arg = min(max(int(arg), int(np.iinfo(dtype).min)), int(np.iinfo(dtype).max))
-            yield np.asarray(arg).astype(dtype)
+            whole = dtype.kind in "iu"  # an end beyond the type is the type's end
+            yield np.asarray(dtypes.fitting(arg, spec.accumulator) if whole else arg).astype(dtype)
             continue
         tensor, array = spec.tensor(arg), given[arg]
         if tensor.role == "residual":

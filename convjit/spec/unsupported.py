@@ -43,11 +43,9 @@ def _tensor(spec: ConvSpec, tensor: Tensor) -> Iterator[tuple[str, Span | None]]
         return  # it follows from the input, which is refused
     if tensor.scale is not None or tensor.zero is not None:
         yield f"A quantised {tensor.role}", spec.place(f"scale {name}") or spec.place(f"zero {name}")
-    elif tensor.dtype in WHOLE and spec.input.dtype in WHOLE:
-        pass
-    elif tensor.role != "param" and tensor.dtype not in STORED:
+    elif tensor.role != "param" and tensor.dtype not in (WHOLE if spec.input.dtype in WHOLE else STORED):
         yield f"The {tensor.role} '{name}' of {tensor.dtype}", spec.place(f"type {name}") or tensor.span
-    elif tensor.role != "param" and tensor.dtype != spec.input.dtype:
+    elif tensor.role != "param" and tensor.dtype != spec.input.dtype and spec.input.dtype in STORED:
         what = f"The {tensor.role} '{name}' of {tensor.dtype} beside an input of {spec.input.dtype}"
         yield what, spec.place(f"type {name}")
     if tensor.sparse:
