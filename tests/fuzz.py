@@ -181,7 +181,7 @@ def with_packed(case: Case, made: Domain, phase: Phase, machine: Machine) -> Arr
     """The arrays that the nest reads: the weight packed by a nest of its own."""
     arrays = dict(case.arrays)
     for pack in phase.packs:
-        nest = pack_nest(made, pack, machine.lanes(32), machine.kind == "cuda")
+        nest = pack_nest(made, case.spec, pack, machine.lanes(32), machine.kind == "cuda")
         nest = verify(run_passes(verify(nest), phase, machine.kind))
         assert parse(str(nest)) == nest, "the text of the packing nest is read back as another"
         source, packed = nest.buffers

@@ -258,10 +258,11 @@ class Loops(Node):
 
 @dataclass(frozen=True)
 class Pack(Node):
-    """The layout of a packed tensor, as loops from the slowest to the fastest."""
+    """The layout of a packed tensor, as loops from the slowest to the fastest, and the type it is packed as."""
 
     tensor: str
     loops: tuple[LoopToken, ...]
+    as_type: str | None = None
 
 
 @dataclass(frozen=True)

@@ -41,8 +41,10 @@ class ScheduleBuilder(ExprBuilder):
         return [(name, str(value) if name in ("as_type", "by") else self.whole(value))]
 
     def _pack(self, tree: Tree[Token]) -> ast.Pack:
-        name, *loops = tree.children
-        return ast.Pack(str(name), tuple(map(self._loop, loops)), span=self.span(tree))
+        name, *rest = tree.children
+        loops = tuple(self._loop(t) for t in rest if isinstance(t, Tree))
+        words = [str(t) for t in rest if isinstance(t, Token)]  # nothing, or `as` and the type
+        return ast.Pack(str(name), loops, words[-1] if words else None, span=self.span(tree))
 
     def _fuse(self, tree: Tree[Token]) -> ast.Fuse:
         name, axes = tree.children

@@ -185,7 +185,7 @@ WRITERS: dict[type[ast.Node], Callable[[Any], str]] = {
     ast.LoopToken: _loop,
     ast.StageToken: _stage,
     ast.Loops: lambda n: " ".join(map(format, n.items)),
-    ast.Pack: lambda n: f"pack {n.tensor}: {_loops(n.loops)}",
+    ast.Pack: lambda n: f"pack {n.tensor}: {_loops(n.loops)}" + (f" as {n.as_type}" if n.as_type else ""),
     ast.Fuse: lambda n: f"fuse {n.name} = {'.'.join(n.axes)}",
     ast.Prefetch: lambda n: f"prefetch {n.tensor} {_loop(n.loop)} {n.distance}",
     ast.Launch: _launch,

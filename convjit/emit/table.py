@@ -27,6 +27,7 @@ TABLE: dict[str, Writer] = {
     "xor": arithmetic.binary("xor"),
     "shl": arithmetic.binary("shl"),
     "lshr": arithmetic.binary("lshr"),
+    "ashr": arithmetic.binary("ashr"),
     "lt": arithmetic.compare("slt", "olt"),
     "ge": arithmetic.compare("sge", "oge"),
     "eq": arithmetic.compare("eq", "oeq"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from convjit.dtypes import bits
 from convjit.kernel.ir import If, Merged, Operand, vector
 from convjit.kernel.select import row_named
 from convjit.kernel.state import State
@@ -25,18 +26,18 @@ def expr(l: State, e: Expr, dtype: str, w: Where = ALWAYS) -> Operand:
     types = [typed(a, l.dtype_of) or e.dtype for a in e.args]
     args = [expr(l, a, t, w) for a, t in zip(e.args, types, strict=True)]
     if e.op in FUNCTIONS:
-        return function(l, e.op, e.dtype, args)
+        return function(l, e.op, e.dtype, args, types)
     return elementary(l, e.op, e.dtype, types[0], args)
 
 
-def function(l: State, name: str, dtype: str, args: list[Operand]) -> Operand:
-    """A function of floats, step by step; what several steps use is computed once."""
-    values, types = list(args), [dtype] * len(args)
+def function(l: State, name: str, dtype: str, args: list[Operand], given: list[str]) -> Operand:
+    """A function, step by step; what several steps use is computed once."""
+    values, types = list(args), list(given)
     for step in steps(name, dtype):
-        given = [values[a] if isinstance(a, int) else constant(a.value, a.dtype) for a in step.args]
+        taken = [values[a] if isinstance(a, int) else constant(a.value, a.dtype) for a in step.args]
         first = step.args[0]
         of = types[first] if isinstance(first, int) else first.dtype
-        values.append(elementary(l, step.op, step.dtype, of, given))
+        values.append(elementary(l, step.op, step.dtype, of, taken))
         types.append(step.dtype)
     return values[-1]
 
@@ -88,8 +89,18 @@ def conditional(l: State, load: Load, w: Where, condition: str) -> str:
     return result
 
 
+def repeated(e: Number, times: int) -> int:
+    """A number in every place of a group."""
+    width = bits(e.dtype)
+    one = int(e.value) % (1 << width)
+    whole = sum(one << width * place for place in range(times))
+    return whole - (1 << width * times) if whole >> (width * times - 1) else whole
+
+
 def operand(l: State, e: Expr, w: Where) -> Operand:
     """An operand of a product; its guards were tested for the whole statement."""
+    if isinstance(e, Number) and l.v.dot and l.v.dot[1] > 1:
+        return repeated(e, l.v.dot[1])
     if isinstance(e, Load) and l.buffers[e.buffer].level != "registers":
         mask = w.mask if e.inside else None
         return l.memory.load(e, Where(False, mask), summed(l.v, e.inside))

@@ -18,7 +18,7 @@ from convjit.kernel.ir import Carried, For, Op, Operand, Stmt, lanes, walk
 Order = tuple[int, ...]
 
 ON_EACH_LANE = frozenset((
-    "add", "sub", "mul", "div", "neg", "abs", "sqrt", "max", "min", "rint", "and", "or", "xor", "shl", "lshr", "select",
+    "add", "sub", "mul", "div", "neg", "abs", "sqrt", "max", "min", "rint", "and", "or", "xor", "shl", "lshr", "ashr", "select",
     "convert", "fma",
 ))  # fmt: skip
 

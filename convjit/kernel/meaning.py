@@ -100,6 +100,7 @@ SIMPLE: dict[str, Meaning] = {
     "xor": np.bitwise_xor,
     "shl": np.left_shift,
     "lshr": _on_unsigned(np.right_shift),
+    "ashr": np.right_shift,
     "lt": np.less,
     "ge": np.greater_equal,
     "eq": np.equal,
@@ -201,7 +202,7 @@ def undefined(op: Op) -> Callable[..., Array] | None:
     """A function that says where the operands make the result undefined; None where they cannot."""
     if op.name in ("udiv", "urem"):
         return lambda a, b: b == 0
-    if op.name in ("shl", "lshr"):
+    if op.name in ("shl", "lshr", "ashr"):
         return lambda a, b: _unsigned(b) >= 8 * b.dtype.itemsize
     if op.name == "lanes_inside":
         return lambda first, second: second < 0

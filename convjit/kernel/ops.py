@@ -39,6 +39,7 @@ OPS: dict[str, Signature] = {
     "xor": Signature("T T", "T"),
     "shl": Signature("T T", "T"),
     "lshr": Signature("T T", "T"),
+    "ashr": Signature("T T", "T"),  # the sign comes in
     # comparisons: attribute `type` is that of the operands; signed, ordered; the result is i1 for each lane
     "lt": Signature("V V", "T", ("type",)),
     "ge": Signature("V V", "T", ("type",)),

@@ -17,7 +17,8 @@ from convjit.spec.tensor import Tensor
 def program(spec: ConvSpec, nests: tuple[Nest, ...], kernels: tuple[Kernel, ...]) -> Program:
     """The program of one convolution; every nest has its kernel."""
     given = {t.name for t in spec.tensors}
-    made = {b.name: b for n in nests for b in n.buffers if b.level == "memory" and b.name not in given}
+    used = {p.name for k in kernels for p in k.parameters}
+    made = {b.name: b for n in nests for b in n.buffers if b.name in used and b.name not in given}
     return Program(
         spec.name, tuple(array(t) for t in spec.arguments), array(spec.output),
         tuple(temporary(b) for b in made.values()),
@@ -33,9 +34,11 @@ def array(tensor: Tensor) -> Array:
 
 
 def temporary(buffer: Buffer) -> Array:
-    """A packed tensor, flat."""
+    """A packed tensor, flat where its size is known."""
     assert buffer.layout
-    return Array(buffer.name, buffer.dtype, (buffer.layout.elements(),))
+    counts = buffer.layout.counts()
+    shape: tuple[int | str, ...] = (buffer.layout.elements(),) if all(isinstance(n, int) for n in counts) else counts
+    return Array(buffer.name, buffer.dtype, shape)
 
 
 def step(nest: Nest, kernel: Kernel) -> Step:

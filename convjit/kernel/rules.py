@@ -29,6 +29,7 @@ ELEMENTS: dict[str, frozenset[str]] = {
     "abs": frozenset({"i8", "i16", "i32", "i64"}) | COMPUTED,
     **dict.fromkeys(("div", "sqrt", "rint"), COMPUTED),
     **dict.fromkeys(("udiv", "urem", "shl", "lshr"), INTEGERS),
+    "ashr": frozenset({"i8", "i16", "i32", "i64"}),
     **dict.fromkeys(("and", "or", "xor"), INTEGERS | {"i1"}),
     **dict.fromkeys(("lt", "ge", "eq", "ult", "lanes_inside"), frozenset({"i1"})),
     **dict.fromkeys(("convert", "bitcast", "shuffle", "load", "store"), INTEGERS | FLOATS),

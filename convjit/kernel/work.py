@@ -16,7 +16,7 @@ from convjit.kernel.variables import ALWAYS, Where, where
 from convjit.machine import Row
 from convjit.nest.guards import skips
 from convjit.nest.ir import Expr, Load, MulAdd, Store
-from convjit.nest.visit import typed
+from convjit.nest.visit import loads, typed
 
 
 def store(l: State, stmt: Store) -> None:
@@ -42,7 +42,10 @@ def assign(l: State, stmt: Store, w: Where) -> None:
     else:
         key = l.key(stmt.target)
         l.shapes.setdefault(target.name, vector(target.dtype, l.v.lanes))
-        l.registers[key] = expr(l, stmt.value, target.dtype, w)
+        new = expr(l, stmt.value, target.dtype, w)
+        if w.mask is not None and any(load == stmt.target for load in loads(stmt)):
+            new = l.b.op("select", vector(target.dtype, l.v.lanes), l.memory.mask(w.mask), new, l.registers[key])
+        l.registers[key] = new
 
 
 def muladd(l: State, stmt: MulAdd) -> None:

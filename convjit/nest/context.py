@@ -17,7 +17,8 @@ THREAD_UNITS = tuple(u for u in UNITS if u != "block")
 
 @dataclass
 class Context:
-    """`now` says where each tensor is read at this point; `buffers` grows with every stage."""
+    """`now` says where each tensor is read at this point; `buffers` grows with every stage. `sums` is where sums lie that
+    are visited again: in the output, or in memory of their own where its type does not hold them."""
 
     domain: Domain
     phase: Phase
@@ -26,6 +27,7 @@ class Context:
     lanes: int
     fused: tuple[str, ...]
     now: dict[str, Load]
+    sums: str
     buffers: list[Buffer] = field(default_factory=list)
 
     def buffer(self, name: str) -> Buffer:

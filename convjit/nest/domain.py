@@ -5,21 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from convjit.dtypes import fitting
 from convjit.nest.affine import Affine, number, var
-from convjit.nest.ir import Apply, Buffer, Expr, Guard, Load, MulAdd, Number, OpenSize
+from convjit.nest.epilogue import After, epilogue, outside
+from convjit.nest.ir import Buffer, Expr, Guard, Load, MulAdd, OpenSize
 from convjit.nest.layout import Extent, Layout
-from convjit.spec.conv import ConvSpec, Tensor, Then
-
-ACCUMULATOR = Load("accumulator", ())
-"""The sum, in an epilogue."""
+from convjit.nest.vectors import vectors
+from convjit.spec.conv import ConvSpec, Tensor
 
 
 @dataclass(frozen=True)
 class Domain:
     """`update` is run for every point of `axes` (name, size; axes of size 1 are left out, their index is 0).
 
-    `epilogue` is what is stored, in terms of ACCUMULATOR. x, w, y are the names of the three tensors.
+    `epilogue` is what is stored, in terms of ACCUMULATOR. x, w, y are the names of the three tensors. `zero`: what
+    the input's numbers are too large by; then `beyond` are the cases in which a tap lies outside the image, and
+    `outside` the vector that holds what it is given back (`borders`).
     """
 
     name: str
@@ -33,6 +33,9 @@ class Domain:
     y: str
     sizes: tuple[OpenSize, ...]
     reductions: frozenset[str]
+    zero: int = 0
+    beyond: tuple[tuple[Guard, ...], ...] = ()
+    outside: str = ""
 
     def size(self, axis: str) -> Affine:
         """The size of an axis."""
@@ -80,10 +83,10 @@ def open_sizes(spec: ConvSpec) -> tuple[OpenSize, ...]:
     return tuple(found)
 
 
-def domain(spec: ConvSpec) -> Domain:
-    """The naive convolution over unpadded tensors, every access guarded."""
+def loops(spec: ConvSpec) -> dict[str, Affine]:
+    """The axes of the convolution and their sizes."""
     letters = [a.lower() for a in spec.spatial]
-    sizes: dict[str, Affine] = {
+    return {
         "n": extent("N" if spec.batch is None else spec.batch),
         "g": number(spec.groups),
         "oc": number(spec.oc_per_group),
@@ -91,112 +94,62 @@ def domain(spec: ConvSpec) -> Domain:
         **{f"k{l}": number(s) for l, s in zip(letters, spec.kernel_size, strict=True)},
         "c": number(spec.ic_per_group),
     }
-    axes = tuple((name, size) for name, size in sizes.items() if size != number(1))
+
+
+@dataclass(frozen=True)
+class Positions:
+    """Where a tap reads along space, when that is inside the image, and the cases in which it is not."""
+
+    rows: tuple[Affine, ...]
+    inside: tuple[Guard, ...]
+    beyond: tuple[tuple[Guard, ...], ...]
+
+
+def positions(spec: ConvSpec, at: Callable[[str], Affine]) -> Positions:
+    """`at` gives an axis in terms of loops."""
+    inside: list[Guard] = []
+    beyond: list[tuple[Guard, ...]] = []
+    rows: list[Affine] = []
+    for place, axis in enumerate(spec.spatial):
+        l, (low, high) = axis.lower(), spec.pad[place]
+        row = at(f"o{l}") * spec.stride[place] + at(f"k{l}") * spec.dilation[place] - low
+        size = extent(size_of(spec.input, axis, spec))
+        beyond += [(*inside, Guard(row * -1 - 1, number(low)))] if low else []
+        beyond += [(*inside, Guard(row - size, number(high)))] if high else []
+        inside += [Guard(row, size)] if low or high else []
+        rows.append(row)
+    return Positions(tuple(rows), tuple(inside), tuple(beyond))
+
+
+def memories(spec: ConvSpec, zero: int) -> tuple[Buffer, ...]:
+    """The tensors, and the vectors that are made of them."""
+    letters = [a.lower() for a in spec.spatial]
+    in_names = {"N": "n", **{l.upper(): l for l in letters}, "C": "c"}
+    w_names = {"OC": "oc", **{f"K{l.upper()}": f"k{l}" for l in letters}, "IC": "c"}
+    out_names = {"N": "n", **{f"O{l.upper()}": f"o{l}" for l in letters}, "OC": "oc"}
+    extra = [*([spec.bias] if spec.bias else []), *spec.params, *spec.residuals]
+    named = [(spec.input, in_names), (spec.weight, w_names), *((t, out_names) for t in (spec.output, *extra))]
+    return (*(memory(t, spec, names) for t, names in named), *vectors(spec, zero))
+
+
+def domain(spec: ConvSpec, zero: int | None = None) -> Domain:
+    """The naive convolution over unpadded tensors, every access guarded. `zero`: what the numbers that are multiplied
+    in place of the input's are too large by (default: its zero point)."""
+    zero = int(spec.input.zero or 0) if zero is None else zero
+    letters = [a.lower() for a in spec.spatial]
+    sizes = loops(spec)
 
     def at(name: str) -> Affine:
         return var(name) if sizes[name] != number(1) else number(0)
 
-    inside: list[Guard] = []
-    rows: list[Affine] = []
-    for place, l in enumerate(letters):
-        low, high = spec.pad[place]
-        row = at(f"o{l}") * spec.stride[place] + at(f"k{l}") * spec.dilation[place] - low
-        rows.append(row)
-        if low or high:
-            inside.append(Guard(row, extent(size_of(spec.input, l.upper(), spec))))
+    where = positions(spec, at)
     channel = at("g") * spec.oc_per_group + at("oc")
-    x = Load(spec.input.name, (at("n"), *rows, at("g") * spec.ic_per_group + at("c")), tuple(inside))
+    x = Load(spec.input.name, (at("n"), *where.rows, at("g") * spec.ic_per_group + at("c")), where.inside)
     w = Load(spec.weight.name, (channel, *(at(f"k{l}") for l in letters), at("c")))
-    y_index = (at("n"), *(at(f"o{l}") for l in letters), channel)
-    y = Load(spec.output.name, y_index)
-    in_names = {"N": "n", **{l.upper(): l for l in letters}, "C": "c"}
-    w_names = {"OC": "oc", **{f"K{l.upper()}": f"k{l}" for l in letters}, "IC": "c"}
-    out_names = {"N": "n", **{f"O{l.upper()}": f"o{l}" for l in letters}, "OC": "oc"}
-    buffers = [memory(spec.input, spec, in_names), memory(spec.weight, spec, w_names)]
-    buffers.append(memory(spec.output, spec, out_names))
-    extra = [*([spec.bias] if spec.bias else []), *spec.params, *spec.residuals]
-    buffers += [memory(t, spec, out_names) for t in extra]
+    y = Load(spec.output.name, (at("n"), *(at(f"o{l}") for l in letters), channel))
+    axes = tuple((name, size) for name, size in sizes.items() if size != number(1))
     return Domain(
-        spec.name, axes, tuple(buffers), MulAdd(y, x, w), epilogue(spec, y_index, channel), spec.accumulator,
-        x.buffer, w.buffer, y.buffer, open_sizes(spec), frozenset({"c", *(f"k{l}" for l in letters)}),
+        spec.name, axes, memories(spec, zero), MulAdd(y, x, w), epilogue(After(spec, y.index, channel, zero)),
+        spec.accumulator, x.buffer, w.buffer, y.buffer, open_sizes(spec), frozenset({"c", *(f"k{l}" for l in letters)}),
+        zero, where.beyond if zero else (), outside(spec),
     )  # fmt: skip
-
-
-@dataclass(frozen=True)
-class After:
-    """Where a step after the sum stands: an output element, and its channel."""
-
-    spec: ConvSpec
-    y: tuple[Affine, ...]
-    channel: Affine
-
-    @property
-    def dtype(self) -> str:
-        """The type that steps compute in."""
-        return self.spec.accumulator
-
-    def number(self, value: float | str) -> Number:
-        """A constant; an end beyond an integer type is the type's end."""
-        return Number(float(fitting(float(value), self.dtype)), self.dtype)
-
-    def read(self, name: float | str) -> Expr:
-        """The element of a bias, param or residual that belongs here, in the type that steps compute in."""
-        tensor = self.spec.tensor(str(name))
-        load = Load(tensor.name, self.y if tensor.role == "residual" else (self.channel,))
-        return load if tensor.dtype == self.dtype else Apply("convert", (load,), self.dtype)
-
-    def apply(self, op: str, *args: Expr) -> Apply:
-        """An operation."""
-        return Apply(op, args, self.dtype)
-
-
-def epilogue(spec: ConvSpec, y: tuple[Affine, ...], channel: Affine) -> Expr:
-    """Bias, then the `then` clauses in the order written."""
-    e: Expr = ACCUMULATOR
-    after = After(spec, y, channel)
-    if spec.bias:
-        e = after.apply("add", e, after.read(spec.bias.name))
-    for then in spec.then:
-        e = FUNCTIONS[then.op](e, then, after)
-    return e
-
-
-Function = Callable[[Expr, Then, After], Expr]
-
-
-def clip(low: float | None, high: float | None) -> Function:
-    """Between two numbers; None: those of the clause."""
-
-    def build(e: Expr, then: Then, after: After) -> Expr:
-        e = after.apply("max", e, after.number(then.args[0] if low is None else low))
-        if high is None and low is not None:
-            return e
-        return after.apply("min", e, after.number(then.args[1] if high is None else high))
-
-    return build
-
-
-def named(op: str) -> Function:
-    """A function of one value, and of the numbers of the clause, that `functions` writes out for the kernel."""
-    return lambda e, then, after: after.apply(op, e, *map(after.number, then.args))
-
-
-def with_tensor(op: str) -> Function:
-    """With a number of each output channel, or with another tensor of the output's shape."""
-    return lambda e, then, after: after.apply(op, e, after.read(then.args[0]))
-
-
-FUNCTIONS: dict[str, Function] = {
-    "relu": clip(0.0, None),
-    "relu6": clip(0.0, 6.0),
-    "clip": clip(None, None),
-    "leaky_relu": named("leaky_relu"),
-    "hardswish": named("hardswish"),
-    "sigmoid": named("sigmoid"),
-    "tanh": named("tanh"),
-    "silu": named("silu"),
-    "gelu": named("gelu"),
-    "scale": with_tensor("mul"),
-    "add": with_tensor("add"),
-    "mul": with_tensor("mul"),
-}

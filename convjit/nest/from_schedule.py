@@ -7,6 +7,7 @@ of loops is left to the passes.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from math import prod
 
@@ -18,26 +19,47 @@ from convjit.nest.collapse import collapse
 from convjit.nest.context import Context, dimension_size
 from convjit.nest.domain import Domain, domain
 from convjit.nest.ir import UNITS, Buffer, Guard, Load, MulAdd, Nest, Stmt, Sync, WorkerAxis
-from convjit.nest.pack import check_blocks, check_packs, pack_nest, pack_weights
-from convjit.nest.revisited import after, before
+from convjit.nest.pack import check_blocks, check_packs, pack_nest, pack_operands
+from convjit.nest.prepare import Vectors, prepare
+from convjit.nest.revisited import after, before, revisited
 from convjit.nest.split import Plan, Split, split
 from convjit.nest.stage_memory import memory_stage
 from convjit.nest.stage_registers import RegisterStage, fill, finish, register_stage, start
 from convjit.nest.visit import map_guards
+from convjit.schedule.legal import tile
+from convjit.schedule.operands import pack_of, zero_left
 from convjit.schedule.schedule import Phase, Schedule, Stage
 from convjit.spec.conv import ConvSpec
 
 
 def nests(spec: ConvSpec, schedule: Schedule, machine: Machine) -> tuple[tuple[Nest, Phase], ...]:
     """The nests of a convolution, in the order in which they run, and the phase of each: packing first."""
-    base = domain(spec)
     found: list[tuple[Nest, Phase]] = []
+    gpu = machine.kind == "cuda"
     for phase in schedule.phases:
+        base = domain(spec, zero_left(spec, phase.packs))
         check_packs(base, phase)
-        lanes = machine.lanes(bits(base.buffer(base.w).dtype))
-        found += [(pack_nest(base, pack, lanes, machine.kind == "cuda"), phase) for pack in phase.packs]
+        for pack in phase.packs:
+            types = (base.buffer(pack.tensor).dtype, pack.as_type or base.buffer(pack.tensor).dtype)
+            found.append((pack_nest(base, spec, pack, machine.lanes(max(map(bits, types))), gpu), phase))
+        found += [(nest, phase) for nest in prepared(spec, base, phase, machine)]
         found += [(nest, phase) for nest in build(base, phase, machine)]
     return tuple(found)
+
+
+def prepared(spec: ConvSpec, base: Domain, phase: Phase, machine: Machine) -> Iterator[Nest]:
+    """What is made of weights, bias and scales before the sums. The instruction is the one that multiplies, where output
+    channels alone lie in its lanes."""
+    _, packed = pack_operands(base, phase)
+    weight = packed.update.b
+    assert isinstance(weight, Load)
+    lanes = [l for l in phase.levels() if l.kind == "simd"]
+    shape = (1, 1)
+    if [l.axis for l in lanes] == ["oc"]:
+        deep = next((tile(spec, phase, l) or 1 for l in phase.levels() if l.kind == "dot"), 1)
+        shape = (tile(spec, phase, lanes[0]) or 1, deep)
+    x = packed.buffer(packed.x).dtype
+    yield from prepare(Vectors(spec, base.zero, machine.kind == "cuda"), weight, packed.buffers, x, shape)
 
 
 def build(domain: Domain, phase: Phase, machine: Machine) -> tuple[Nest, ...]:
@@ -47,15 +69,18 @@ def build(domain: Domain, phase: Phase, machine: Machine) -> tuple[Nest, ...]:
     the same nest; on a GPU, where blocks cannot wait for each other, in nests of their own.
     """
     gpu = machine.kind == "cuda"
-    packed, domain = pack_weights(domain, phase)
+    packed, domain = pack_operands(domain, phase)
     domain, phase = without_digits(domain, phase, gpu)
     fused = phase.fuses[0].axes if phase.fuses else ()
     parts = split(phase.items, fused_sizes(domain, phase), gpu)
     if packed:
-        check_blocks(parts, domain.buffer(domain.w), phase.packs[0])
+        pack = pack_of(phase.packs, domain.w.removesuffix(".packed"))
+        assert pack
+        check_blocks(parts, domain.buffer(domain.w), pack)
     lanes = prod(p.last + 1 for p in parts.plans() if p.kind == "simd")
-    c = Context(domain, phase, parts, gpu, lanes, fused, {}, list(domain.buffers))
+    c = Context(domain, phase, parts, gpu, lanes, fused, {}, domain.y, list(domain.buffers))
     c.now = {t: access(c, t, packed) for t in (domain.x, domain.w, domain.y)}
+    apart_sums(c)
     body = assemble(c)
     workers = tuple(WorkerAxis(p.axis, domain.size(p.axis), p.step) for p in parts.plans() if p.kind == "worker")
     parts_of = [("zero", before(c)), ("", body), ("finish", after(c))]
@@ -66,6 +91,16 @@ def build(domain: Domain, phase: Phase, machine: Machine) -> tuple[Nest, ...]:
         for word, part in parts_of
         if part
     )
+
+
+def apart_sums(c: Context) -> None:
+    """Sums that are visited again have memory of their own where the output's type is another one."""
+    output = c.buffer(c.domain.y)
+    if output.dtype == c.domain.accumulator or not revisited(c):
+        return
+    c.sums = f"{output.name}.sum"
+    c.buffers.append(replace(output, name=c.sums, dtype=c.domain.accumulator))
+    c.now[c.domain.y] = replace(c.now[c.domain.y], buffer=c.sums)
 
 
 def without_digits(domain: Domain, phase: Phase, gpu: bool) -> tuple[Domain, Phase]:

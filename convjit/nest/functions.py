@@ -19,6 +19,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
+from convjit.nest import fixed_point
 from convjit.nest.ir import Apply, Expr
 from convjit.nest.steps import Body, Step, Value
 
@@ -153,23 +154,37 @@ def leaky_relu(x: Value, slope: Value, f: Format) -> Value:
     return x.below_zero(x * slope, x)
 
 
-FUNCTIONS: dict[str, tuple[int, Callable[..., Value]]] = {
-    "sigmoid": (1, sigmoid),
-    "tanh": (1, tanh),
-    "silu": (1, silu),
-    "gelu": (1, gelu),
-    "hardswish": (1, hardswish),
-    "leaky_relu": (2, leaky_relu),
+@dataclass(frozen=True)
+class Function:
+    """The types of the arguments ("": that of the result), and what writes the steps, given them and the result's type."""
+
+    arguments: tuple[str, ...]
+    write: Callable[..., Value]
+
+
+def of_floats(count: int, write: Callable[..., Value]) -> Function:
+    """A function of floats of one type, written with what is known of the type."""
+    return Function(("",) * count, lambda *values: write(*values[:-1], FORMATS[values[-1]]))
+
+
+FUNCTIONS: dict[str, Function] = {
+    "sigmoid": of_floats(1, sigmoid),
+    "tanh": of_floats(1, tanh),
+    "silu": of_floats(1, silu),
+    "gelu": of_floats(1, gelu),
+    "hardswish": of_floats(1, hardswish),
+    "leaky_relu": of_floats(2, leaky_relu),
+    **{name: Function(*function) for name, function in fixed_point.FUNCTIONS.items()},
 }
-"""By the `op` of an `Apply`: how many arguments, and the function."""
+"""By the `op` of an `Apply`."""
 
 
 @lru_cache(maxsize=64)
 def steps(op: str, dtype: str) -> tuple[Step, ...]:
-    """The function of that name in operations on numbers of a float type; its result is what the last step gives."""
-    arguments, write = FUNCTIONS[op]
-    body = Body(arguments)
-    write(*(Value(body, at, dtype) for at in range(arguments)), FORMATS[dtype])
+    """The function of that name, giving `dtype`, in elementary operations; its result is what the last step gives."""
+    function = FUNCTIONS[op]
+    body = Body(len(function.arguments))
+    function.write(*(Value(body, at, given or dtype) for at, given in enumerate(function.arguments)), dtype)
     return tuple(body.steps)
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from convjit import dtypes
 from convjit.nest.counts import ENTRY, Counts, count, group_start, taps
 from convjit.nest.ir import Apply, Expr, If, Let, Loop, MulAdd, Nest, Number, Par, Prefetch, Stmt, Store, Sync
-from convjit.nest.meaning import OPS
+from convjit.nest.meaning import apply
 from convjit.nest.memory import Memory
 from convjit.nest.points import (
     Chain,
@@ -174,7 +174,7 @@ class Interpreter:
         if isinstance(e, Apply):
             args = [self.value(a, stmt, env) for a in e.args]
             with np.errstate(all="ignore"):
-                made = OPS[e.op](*(a.values for a in args)).astype(dtypes.get(e.dtype).numpy)
+                made = apply(e.op, e.dtype, [a.values for a in args])
             return Tile(made, np.logical_or.reduce([a.poison for a in args]))
         if not e.inside:
             return self.memory.get(e, stmt, env)

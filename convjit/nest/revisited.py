@@ -5,9 +5,13 @@ Workers share only axes of the output, so each clears and finishes its own part 
 
 from __future__ import annotations
 
-from convjit.nest.affine import number
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from convjit.nest.affine import Affine, number
+from convjit.nest.borders import given_back
 from convjit.nest.context import Context, dimension_size, nest_loops
-from convjit.nest.domain import ACCUMULATOR
+from convjit.nest.epilogue import ACCUMULATOR
 from convjit.nest.ir import Expr, Guard, Load, Number, Stmt, Store
 from convjit.nest.split import Split, split
 from convjit.nest.stage_registers import finished
@@ -23,27 +27,61 @@ def revisited(c: Context) -> bool:
 
 
 def before(c: Context) -> tuple[Stmt, ...]:
-    """Clear the output."""
-    return over_output(c, Number(0.0, c.domain.accumulator)) if revisited(c) else ()
+    """Clear the sums; a zero point gives them what taps outside the image are short of."""
+    if not revisited(c):
+        return ()
+    clear = over_output(c, lambda o: (Store(o.target(c.sums), Number(0.0, c.domain.accumulator), o.when),))
+    return (*clear, *over_output_taps(c))
 
 
 def after(c: Context) -> tuple[Stmt, ...]:
     """Do what follows the sum, if anything does."""
-    if not revisited(c) or c.domain.epilogue == ACCUMULATOR:
+    if not revisited(c) or (c.domain.epilogue == ACCUMULATOR and c.sums == c.domain.y):
         return ()
-    return over_output(c, None)
+    return over_output(c, lambda o: (Store(o.target(c.domain.y), follow(c, o.target(c.sums), o.parts), o.when),))
 
 
-def over_output(c: Context, value: Expr | None) -> tuple[Stmt, ...]:
-    """Store to every element of the output: a number, or what follows the sum that stands there."""
-    tag = "zero~" if value is not None else "finish~"
+@dataclass(frozen=True)
+class Over:
+    """Loops over every element of the output, and where they are."""
+
+    parts: Split
+    index: tuple[Affine, ...]
+
+    @property
+    def when(self) -> tuple[Guard, ...]:
+        """Where the element exists."""
+        return tuple(g for _, g in self.parts.guards)
+
+    def target(self, buffer: str) -> Load:
+        """The element of a buffer of the output's shape."""
+        return Load(buffer, self.index)
+
+
+def loops_over(c: Context, tag: str) -> Over:
+    """The loops, their names starting with a tag."""
     axes = {a: size for a, size in c.domain.axes if a not in c.domain.reductions}
     parts = split(tuple(levels(c)), axes, c.gpu, tag)
     at = {a: parts.meaning.get(a, number(0)) for a in axes}
-    index = tuple(a.substitute(at) for a in c.domain.original[c.domain.y].index)
-    target = Load(c.domain.y, index)
-    when = tuple(g for _, g in parts.guards)
-    return nest_loops((Store(target, value or follow(c, target, parts), when),), parts.plans())
+    return Over(parts, tuple(a.substitute(at) for a in c.domain.original[c.domain.y].index))
+
+
+def over_output(c: Context, body: Callable[[Over], tuple[Stmt, ...]]) -> tuple[Stmt, ...]:
+    """Do something with every element of the output."""
+    over = loops_over(c, "each~")
+    return nest_loops(body(over), over.parts.plans())
+
+
+def over_output_taps(c: Context) -> tuple[Stmt, ...]:
+    """What taps outside the image are short of."""
+    over = loops_over(c, "each~")
+    saved, c.parts = c.parts, over.parts
+    made = given_back(
+        c, over.target(c.sums), lambda a: a.substitute(over.parts.meaning), over.when,
+        lambda body: nest_loops(body, over.parts.plans()),
+    )  # fmt: skip
+    c.parts = saved
+    return made
 
 
 def follow(c: Context, target: Load, parts: Split) -> Expr:
@@ -54,7 +92,7 @@ def follow(c: Context, target: Load, parts: Split) -> Expr:
     buffers = {b.name: b for b in c.buffers}
 
     def guarded(load: Load) -> Expr:
-        if load.buffer == c.domain.y:
+        if load.buffer == c.sums:
             return load
         b = buffers[load.buffer]
         sizes = [dimension_size(b, d) for d in b.dims]

@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 
 from convjit.errors import ConvError
 from convjit.nest.affine import Affine, fixed_bound, var
+from convjit.nest.borders import given_back
 from convjit.nest.context import Context, nest_loops
-from convjit.nest.domain import ACCUMULATOR
+from convjit.nest.epilogue import ACCUMULATOR
 from convjit.nest.ir import LANES, UNITS, Apply, Buffer, Expr, Guard, Load, Number, Stmt, Store
 from convjit.nest.split import Plan
 from convjit.nest.visit import map_guards, map_load, map_loads
@@ -112,9 +113,13 @@ def finish(c: Context, stage: RegisterStage, place: int) -> tuple[Stmt, ...]:
     value = stage.plain if revisited else finished(c, stage.plain, stage.unskew)
     target = replace(stage.source, inside=())
     plans = list(written_out(stage))
+    back = () if revisited else given_back(
+        c, stage.plain, lambda a: a.substitute(c.parts.meaning).substitute(stage.unskew), (),
+        lambda body: nest_loops(body, written_out(stage)),
+    )  # fmt: skip
     if c.gpu and not revisited:
         plans = widened(c, plans, target, when)
-    return nest_loops((*c.digits(target, when), Store(target, value, when)), plans)
+    return (*back, *nest_loops((*c.digits(target, when), Store(target, value, when)), plans))
 
 
 def written_out(stage: RegisterStage) -> list[Plan]:
@@ -133,7 +138,8 @@ def finished(c: Context, register: Expr, unskew: dict[str, Affine]) -> Expr:
 
     whole = map_loads(c.domain.epilogue, read)
     dtype = c.buffer(c.domain.y).dtype
-    return whole if dtype == c.domain.accumulator else Apply("convert", (whole,), dtype)
+    given = whole.dtype if isinstance(whole, (Apply, Number)) else c.domain.accumulator
+    return whole if dtype == given else Apply("convert", (whole,), dtype)
 
 
 def visible(c: Context, stage: RegisterStage, place: int) -> tuple[Guard, ...]:

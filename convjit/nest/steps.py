@@ -26,13 +26,22 @@ class Body:
         self.count = arguments
         self.steps: list[Step] = []
 
-    def step(self, op: str, *args: Value | float, dtype: str) -> Value:
+    def step(self, op: str, *args: Value | Constant | float, dtype: str) -> Value:
         """One more; a number has the type of the operand before or behind it."""
-        kinds = [a.dtype for a in args if isinstance(a, Value)]
-        places = tuple(a.at if isinstance(a, Value) else Number(a, kinds[-1]) for a in args)
+        kinds = [a.dtype for a in args if isinstance(a, (Value, Constant))]
+        typed = (a if isinstance(a, (Value, Constant)) else Constant(a, kinds[-1]) for a in args)
+        places = tuple(a.at if isinstance(a, Value) else Number(a.value, a.dtype) for a in typed)
         self.steps.append(Step(op, places, dtype))
         self.count += 1
         return Value(self, self.count - 1, dtype)
+
+
+@dataclass(frozen=True)
+class Constant:
+    """A number whose type is given."""
+
+    value: float
+    dtype: str
 
 
 @dataclass(frozen=True)
@@ -77,6 +86,25 @@ class Value:
         """`then` where self < 0; a NaN is not below 0."""
         test = self.body.step("lt", self, 0.0, dtype="i1")
         return self.body.step("select", test, then, otherwise, dtype=then.dtype)
+
+    def less(self, other: Value | float, then: Value | float, otherwise: Value | float) -> Value:
+        """`then` where self < other, else `otherwise`, one of which is a value; a NaN is not less."""
+        return self.chosen("lt", other, then, otherwise)
+
+    def same(self, other: Value | float, then: Value | float, otherwise: Value | float) -> Value:
+        """`then` where self == other, else `otherwise`; a NaN equals nothing."""
+        return self.chosen("eq", other, then, otherwise)
+
+    def chosen(self, test: str, other: Value | float, then: Value | float, otherwise: Value | float) -> Value:
+        """By a comparison."""
+        kind = next(v.dtype for v in (then, otherwise, self) if isinstance(v, Value))
+        holds = self.body.step(test, self, other, dtype="i1")
+        yes, no = (v if isinstance(v, Value) else Constant(v, kind) for v in (then, otherwise))
+        return self.body.step("select", holds, yes, no, dtype=kind)
+
+    def to(self, dtype: str) -> Value:
+        """The same number as another type; floats to integers toward zero."""
+        return self if dtype == self.dtype else self.body.step("convert", self, dtype=dtype)
 
     def bits(self, dtype: str) -> Value:
         """The same bits as another type."""

@@ -75,8 +75,9 @@ class Plan:
 
     @property
     def temporaries(self) -> tuple[Array, ...]:
-        """The temporaries that live only inside a call."""
-        return tuple(a for a in self.program.temporaries if a.name not in self.bound)
+        """The temporaries that live only inside a call: those of the steps that are left."""
+        used = {name for step in self.steps for name in step.arrays}
+        return tuple(a for a in self.program.temporaries if a.name in used - self.bound.keys())
 
 
 class Record:

@@ -7,6 +7,8 @@ from convjit.machine.machine import Machine
 from convjit.schedule import from_ast
 from convjit.schedule.dataflow import DATAFLOWS, MISSING
 from convjit.schedule.legal import check
+from convjit.schedule.operands import multiplied
+from convjit.schedule.packing import packing, with_packs
 from convjit.schedule.schedule import Schedule
 from convjit.spec.conv import ConvSpec
 
@@ -22,4 +24,5 @@ def choose(spec: ConvSpec, machine: Machine) -> Schedule:
         why, nearest = MISSING[spec.dataflow, machine.kind]
         text = f"The dataflow {spec.dataflow} cannot be realised on {machine.name}."
         raise ConvError.of(text, dict(spec.places).get("dataflow"), note=why, hint=f"The nearest is {nearest}.")
-    return generators[machine.kind](spec, machine)
+    packs = packing(spec, machine)
+    return with_packs(generators[machine.kind](multiplied(spec, packs), machine), spec, packs)

@@ -23,7 +23,7 @@ def phase(block: ast.ScheduleBlock) -> Phase:
         if isinstance(line, ast.Loops):
             items += [stage(i) if isinstance(i, ast.StageToken) else level(i) for i in line.items]
         elif isinstance(line, ast.Pack):
-            packs.append(Pack(line.tensor, tuple(map(level, line.loops)), line.span))
+            packs.append(Pack(line.tensor, tuple(map(level, line.loops)), line.as_type or "", line.span))
         elif isinstance(line, ast.Fuse):
             fuses.append(Fuse(line.name, line.axes, line.span))
         elif isinstance(line, ast.Prefetch):

@@ -12,8 +12,11 @@ from math import prod
 from convjit.dtypes import bits
 from convjit.errors import ConvError, Diagnostic, Unavailable, did_you_mean
 from convjit.machine.machine import Machine
+from convjit.schedule.operands import kinds as known_types
+from convjit.schedule.operands import multiplied, pack_of
 from convjit.schedule.schedule import Level, Pack, Phase, Schedule, Stage
 from convjit.spec.conv import ConvSpec
+from convjit.spec.tensor import Tensor
 
 KINDS = {
     "cpu": ("serial", "unroll", "thread", "simd", "dot"),
@@ -35,12 +38,42 @@ def check(spec: ConvSpec, schedule: Schedule, machine: Machine) -> None:
         text = "A direct convolution has one phase, without a name."
         raise ConvError.of(text, dict(spec.places).get("dataflow"), hint="Write one block: 'dataflow { … }'.")
     phase = schedule.phases[0]
-    found = list(dict.fromkeys(d for rule in RULES for d in rule(spec, phase, machine)))
+    found = list(packs(spec, phase, machine))
+    plain = multiplied(spec, phase.packs)
+    found += dict.fromkeys(d for rule in RULES for d in rule(plain, phase, machine))
     wrong = [d for d in found if d.code != "later"]
     if wrong:
         raise ConvError(*wrong)
     if found:
         raise Unavailable(*found)
+
+
+def packs(spec: ConvSpec, phase: Phase, machine: Machine) -> Found:
+    """What operands are packed as: types that hold their numbers, and that the machine multiplies."""
+    wrong = [d for tensor in (spec.input, spec.weight) for d in packed_as(spec, tensor, phase)]
+    yield from wrong
+    types = multiplied(spec, phase.packs).types
+    if not wrong and not any(r.types == types for r in machine.rows):
+        x, w, total = types
+        text = f"{machine.name} has no instruction that multiplies {x} and {w} into {total}."
+        yield Diagnostic(text, spec.place("dataflow"), hints=("Pack both operands as one type.",))
+
+
+def packed_as(spec: ConvSpec, tensor: Tensor, phase: Phase) -> Found:
+    """Whether one operand's type in memory holds what is multiplied."""
+    known, pack = known_types(spec, tensor), pack_of(phase.packs, tensor.name)
+    given = pack.as_type if pack else ""
+    if given in known or (given == tensor.dtype and "" in known):
+        return
+    span = (pack.span if pack else None) or spec.place("dataflow")
+    listed = ", ".join(k for k in known if k)
+    if given:
+        note = f"It may be {listed}." if listed else "Its type stays as it is."
+        yield Diagnostic(f"'{pack}': {tensor.name} cannot be packed as {given}.", span, notes=(note,))
+        return
+    why = "its zero points are taken off there" if spec.compute is None else "its numbers are rounded there"
+    hint = f"Write 'pack {tensor.name}: … as {known[0]}'."
+    yield Diagnostic(f"The block must pack the {tensor.role} '{tensor.name}': {why}.", span, hints=(hint,))
 
 
 def axes(spec: ConvSpec) -> dict[str, int | None]:

@@ -55,14 +55,15 @@ Item = Level | Stage
 
 @dataclass(frozen=True)
 class Pack:
-    """`pack w: oc/32 kh kw c oc`: the memory order of the packed tensor."""
+    """`pack w: oc/32 kh kw c oc as i16`: the memory order of the packed tensor, and its type ("": as it is)."""
 
     tensor: str
     parts: tuple[Level, ...]
+    as_type: str = ""
     span: Span | None = field(default=None, compare=False)
 
     def __str__(self) -> str:
-        return f"pack {self.tensor}: {' '.join(map(str, self.parts))}"
+        return f"pack {self.tensor}: {' '.join(map(str, self.parts))}" + (f" as {self.as_type}" if self.as_type else "")
 
 
 @dataclass(frozen=True)

@@ -192,6 +192,12 @@ class ConvSpec:
         return "i32" if dtypes.bits(self.input.dtype) <= 8 else "i64"
 
     @property
+    def restored(self) -> bool:
+        """Whether sums are integers that stand for real numbers: of quantised tensors, or of `compute` in integers."""
+        whole = self.compute is not None and not dtypes.is_float(self.compute.dtype)
+        return self.input.quantised or whole
+
+    @property
     def types(self) -> tuple[str, str, str]:
         """Of input, weight and sum: by these an instruction is found."""
         return self.input.dtype, self.weight.dtype, self.accumulator

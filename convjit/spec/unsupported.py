@@ -10,6 +10,8 @@ from convjit.spec.conv import ConvSpec
 from convjit.spec.tensor import Tensor
 
 STORED = ("f32", "f64")
+COMPUTED = ("i8", "i16", "i32")
+"""What `compute` can do with f32 tensors."""
 WHOLE = ("u8", "i8", "i16", "i32", "i64")
 """Integers that are multiplied and summed exactly."""
 
@@ -29,21 +31,21 @@ def _missing(spec: ConvSpec) -> Iterator[tuple[str, Span | None]]:
         yield from _tensor(spec, tensor)
     if spec.transposed:
         yield "A transposed convolution", spec.place("conv")
-    if spec.compute is not None and spec.compute.dtype != spec.input.dtype:
-        yield f"'compute {spec.compute.dtype}'", spec.place("compute")
+    clause = spec.compute
+    if clause is not None and clause.dtype != spec.input.dtype:
+        if clause.dtype not in COMPUTED:
+            yield f"'compute {clause.dtype}'", spec.place("compute")
+        elif clause.scales == "auto":
+            yield "'scale auto'", spec.place("compute")
     if spec.algorithm not in ("auto", "direct"):
         yield f"'algorithm {spec.algorithm}'", spec.place("algorithm")
-    if spec.requantize is not None and spec.place("requantize"):
-        yield f"'requantize {spec.requantize}'", spec.place("requantize")
 
 
 def _tensor(spec: ConvSpec, tensor: Tensor) -> Iterator[tuple[str, Span | None]]:
     name = tensor.name
     if tensor.role == "output" and spec.input.dtype not in STORED and not spec.place(f"type {name}"):
         return  # it follows from the input, which is refused
-    if tensor.scale is not None or tensor.zero is not None:
-        yield f"A quantised {tensor.role}", spec.place(f"scale {name}") or spec.place(f"zero {name}")
-    elif tensor.role != "param" and tensor.dtype not in (WHOLE if spec.input.dtype in WHOLE else STORED):
+    if tensor.role != "param" and tensor.dtype not in (WHOLE + ("f32",) if spec.input.dtype in WHOLE else STORED):
         yield f"The {tensor.role} '{name}' of {tensor.dtype}", spec.place(f"type {name}") or tensor.span
     elif tensor.role != "param" and tensor.dtype != spec.input.dtype and spec.input.dtype in STORED:
         what = f"The {tensor.role} '{name}' of {tensor.dtype} beside an input of {spec.input.dtype}"

@@ -59,6 +59,7 @@ def _candidates(machine: Machine) -> Iterator[Op]:
                 "xor",
                 "shl",
                 "lshr",
+                "ashr",
             ):
                 yield Op("%r", name, type, ("%a", "%b"))
             for name in ("neg", "abs", "sqrt", "rint"):

@@ -53,7 +53,7 @@ def operand(case: Case, at: int, random: np.random.Generator) -> Array:
         if name == "convert" and floats and element(case.op.type) not in FLOATS:
             low = 0 if case.op.type[0] == "u" else -128
             values = random.choice([low, 0, 0.99, -0.99 if low else 0.5, 126.5, 1.5], shape)
-        elif name in ("shl", "lshr") and at == 1:
+        elif name in ("shl", "lshr", "ashr") and at == 1:
             values = random.integers(0, 8 * dtype.itemsize, shape)
         elif name in ("udiv", "urem") and at == 1:
             values = random.integers(1, 100, shape)

@@ -122,9 +122,8 @@ class Maker:
 
     def shift(self) -> None:
         type = self.any_type(*INTEGERS)
-        self.op(
-            self.random.choice(("shl", "lshr")), type, self.value(type), self.random.randrange(bits(type))
-        )
+        words = ("shl", "lshr") if type[0] == "u" else ("shl", "lshr", "ashr")
+        self.op(self.random.choice(words), type, self.value(type), self.random.randrange(bits(type)))
 
     def logic(self) -> None:
         type = self.any_type(*INTEGERS, "i1")

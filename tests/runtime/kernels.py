@@ -200,7 +200,7 @@ def copy16(dtype: str) -> NativeConv:
 
 def greedy() -> NativeConv:
     """A kernel whose temporary fits into no memory."""
-    step = Step("scale", ("x", "w", "y"), ("y",), threads=(ThreadAxis("n", 8, 1),))
+    step = Step("scale", ("x", "w", "t"), ("t",), threads=(ThreadAxis("n", 8, 1),))
     inputs = (Array("x", "f32", (1, 8)), Array("w", "f32", (1,)))
     huge = (Array("t", "f32", (2**50, 2**50)),)
     program = Program("greedy", inputs, Array("y", "f32", (1, 8)), huge, (step,))

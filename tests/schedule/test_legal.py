@@ -48,7 +48,8 @@ CPU = {
     "position_rolled": "oc oh/2 ow [y] {{oh+kh}} kh:unroll kw c",
     "position_tail": "oc oh/3 ow [y] {{oh+kh}}:unroll kh:unroll kw c",
     "too_much_code": "oh/8 ow/8 [y] kh:unroll kw:unroll c:unroll oh:unroll ow:unroll oc:unroll",
-    "packed_input": "oc oh ow [y] kh kw c; pack x: n h w c",
+    "packed_output": "oc oh ow [y] kh kw c; pack y: n oh ow oc",
+    "packed_as": "oc oh ow [y] kh kw c; pack x: n h w c as i16",
     "packed_twice": "oc oh ow [y] kh kw c; pack w: oc kh kw c; pack w: kh kw c oc",
     "pack_incomplete": "oc oh ow [y] kh kw c; pack w: oc kh kw",
     "pack_unknown": "oc oh ow [y] kh kw c; pack w: oc kh kw c oh",
@@ -108,6 +109,37 @@ def test_asynchronous_copies_are_of_four_bytes_or_more() -> None:
     )
     with pytest.raises(ConvError, match="cp.async copies 4, 8 or 16 bytes, an element of x is smaller."):
         convjit.compile(text, target="cuda:sm_80").dump("kernel")  # type: ignore[union-attr]
+
+
+def test_an_open_size_is_not_cut_into_blocks(golden: Golden) -> None:
+    golden("packed_open.txt", f"{refusal('oc oh ow [y] kh kw c; pack x: n h/2 h w c', 'cpu:avx2', h='?')}\n")
+
+
+MUST = """conv a {{
+    input x : {x}
+    weight w : {w}
+    {more}
+    dataflow {{
+        oc ow [y] kw c
+        {packs}
+    }}
+}}"""
+U8, I8 = "u8[N=1, W=16, C=4]", "i8[OC=8, KW=1, IC=4]"
+
+
+@pytest.mark.parametrize(
+    ("name", "x", "w", "more", "packs"),
+    [
+        ("computed_unpacked", "f32[N=1, W=16, C=4]", "f32[OC=8, KW=1, IC=4]", "compute i8 scale x 2, w 2", ""),
+        ("computed_narrow", "f32[N=1, W=16, C=4]", "f32[OC=8, KW=1, IC=4]", "compute i16 scale x 2, w 2", "pack x: w c as i8"),
+        ("weight_with_zero", U8, f"{I8} zero 3", "", "pack x: w c as i16"),
+        ("no_such_product", U8, I8, "", "pack x: w c as i32"),
+    ],
+)
+def test_what_must_be_packed(golden: Golden, name: str, x: str, w: str, more: str, packs: str) -> None:
+    with pytest.raises(ConvError) as caught:
+        convjit.compile(MUST.format(x=x, w=w, more=more, packs=packs), target="cpu:avx2")
+    golden(f"{name}.txt", f"{caught.value}\n")
 
 
 def test_positions_need_stride_one(golden: Golden) -> None:

@@ -189,11 +189,15 @@ def clip(loop: Loop, ranges: Ranges) -> Loop:
     gone: set[Guard] = set()
     for guard in sorted(shared, key=str):
         scale = guard.affine.coefficient(loop.name)
-        if scale <= 0 or guard.affine.names() & inside:
+        if not scale or guard.affine.names() & inside:
             continue
         rest = guard.affine.substitute({loop.name: 0})
-        low += (Limit(rest * -1, scale),)
-        high += (Limit(guard.size - rest, scale),)
+        if scale > 0:
+            low += (Limit(rest * -1, scale),)
+            high += (Limit(guard.size - rest, scale),)
+        else:  # it falls as the loop goes on
+            low += (Limit(rest - guard.size + 1, -scale),)
+            high += (Limit(rest + 1, -scale),)
         gone.add(guard)
     return bounded(loop, low, high, without(loop.body, gone)) if gone else loop
 

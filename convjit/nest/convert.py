@@ -1,0 +1,56 @@
+"""What a copy makes of a number: widened, less its zero point, moved between u8 and i8, quantised, or made f32."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from convjit import dtypes
+from convjit.nest.affine import Affine
+from convjit.nest.ir import Apply, Expr, Load, Number
+from convjit.schedule.operands import TURNED
+from convjit.spec.conv import ConvSpec
+from convjit.spec.tensor import Compute, Tensor
+
+
+def converted(spec: ConvSpec, tensor: Tensor, load: Load, as_type: str, channel: Affine) -> Expr:
+    """The number that is multiplied in place of an element of the tensor; `channel` is the weight's output channel."""
+    clause = spec.compute
+    if clause is not None and clause.dtype not in ("f32", tensor.dtype):
+        return widened(computed(spec, tensor, load, clause), clause.dtype, as_type)
+    if not as_type or as_type == tensor.dtype:
+        return load
+    if TURNED.get(tensor.dtype) == as_type:
+        return Apply("bitcast", (Apply("xor", (load, Number(sign(tensor.dtype), tensor.dtype)), tensor.dtype),), as_type)
+    return less_zero(tensor, Apply("convert", (load,), as_type), as_type, channel)
+
+
+def sign(dtype: str) -> int:
+    """The highest bit of a byte, as a number of the type."""
+    return 128 if dtype == "u8" else -128
+
+
+def less_zero(tensor: Tensor, value: Expr, dtype: str, channel: Affine) -> Expr:
+    """Minus the zero point: a number, or one for each output channel."""
+    if tensor.zero in (None, 0) or dtypes.is_float(dtype):
+        return value
+    if isinstance(tensor.zero, str):
+        zero: Expr = Apply("convert", (Load(tensor.zero, (channel,)),), dtype)
+    else:
+        assert tensor.zero is not None
+        zero = Number(tensor.zero, dtype)
+    return Apply("sub", (value, zero), dtype)
+
+
+def computed(spec: ConvSpec, tensor: Tensor, load: Load, clause: Compute) -> Expr:
+    """`compute`: a float as a number of the type that multiplications run in."""
+    if dtypes.is_float(clause.dtype):
+        return Apply(f"round_{clause.dtype}", (load,), clause.dtype)
+    assert isinstance(clause.scales, tuple)
+    scale = float(np.float32(clause.scales[0 if tensor.role == "input" else 1]))
+    scaled = Apply("mul", (load, Number(scale, "f32")), "f32")
+    return Apply(f"quantize_{clause.round or 'half_even'}", (scaled,), clause.dtype)
+
+
+def widened(value: Expr, dtype: str, as_type: str) -> Expr:
+    """The same number in a wider type."""
+    return value if as_type in ("", dtype) else Apply("convert", (value,), as_type)

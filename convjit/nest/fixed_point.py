@@ -1,0 +1,118 @@
+"""Rounding to integers and to short floats, and TensorFlow Lite's fixed-point multiplication, in elementary operations.
+
+The formulas are those of docs/quantisation.md. `FUNCTIONS`: the types of the arguments ("": the result's), and what
+writes the steps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+from convjit.dtypes import limits
+from convjit.nest.steps import Value
+
+TINY = 2.0**-126
+"""The least f32 that is no denormal."""
+
+
+def quantize(rounding: str, v: Value, dtype: str) -> Value:
+    """A float as an integer: rounded, saturated at the ends of the type; NaN gives 0.
+
+    The greatest i32 is no f32: what is 2^31 or more is told apart, and nothing lies between 2^31 - 128 and it.
+    """
+    low, high = limits(dtype)
+    v = v.same(v, v, 0.0)
+    wide = dtype == "i32"
+    whole = ROUNDINGS[rounding](v.between(float(low), 2.0**31 - 128 if wide else float(high))).to(dtype)
+    return v.less(2.0**31, whole, float(high)) if wide else whole
+
+
+def half_away(v: Value) -> Value:
+    """Half to even, but for ties that it brought nearer to 0: v - rint(v) is exact."""
+    r = v.op("rint")
+    d = v - r
+    up, down = d.same(0.5, r + 1.0, r), d.same(-0.5, r - 1.0, r)
+    return v.below_zero(down, up)
+
+
+def floor(v: Value) -> Value:
+    """The next whole number below."""
+    r = v.op("rint")
+    return v.less(r, r - 1.0, r)
+
+
+ROUNDINGS: dict[str, Callable[[Value], Value]] = {
+    "toward_zero": lambda v: v,  # as the conversion does
+    "half_even": lambda v: v.op("rint"),
+    "half_away": half_away,
+    "floor": floor,
+}
+"""A float of moderate size as a whole number, by the words of `round`."""
+
+
+def tflite_single(x: Value, m: Value, e: Value, dtype: str) -> Value:
+    """(x m + 2^(30 - e)) >> (31 - e), modulo 2^32."""
+    right = (e.op("neg") + 31).to("i64")
+    half = (right.op("xor", right) + 1).op("shl", right - 1)
+    return wrapped((x.to("i64") * m.to("i64") + half).op("ashr", right))
+
+
+def tflite_double(x: Value, m: Value, e: Value, dtype: str) -> Value:
+    """x 2^e m / 2^31 rounded, half up, then divided by 2^-e and rounded, half away from 0: one of the two shifts is 0."""
+    left, right = e.op("max", 0), e.op("neg").op("max", 0).to("i64")
+    h = (x.op("shl", left).to("i64") * m.to("i64") + 2**30).op("ashr", 31)
+    mask = (right.op("xor", right) + 1).op("shl", right) - 1
+    threshold = mask.op("lshr", 1) + h.op("lshr", 63)  # one more for negative numbers
+    more = threshold.less(h.op("and", mask), threshold * 0 + 1, threshold * 0)
+    return wrapped(h.op("ashr", right) + more)
+
+
+def wrapped(v: Value) -> Value:
+    """Modulo 2^32."""
+    return v.to("i32").to("i64")
+
+
+def parts(scale: Value) -> tuple[Value, Value]:
+    """m and e with scale = m 2^(e - 31), m from 2^30 to 2^31 - 1, before their ends are looked at."""
+    bits = scale.bits("i64")
+    significand = bits.op("and", 2**52 - 1).op("or", 2**52)
+    m = (significand + 2**21).op("lshr", 22)
+    e = bits.op("lshr", 52).op("and", 2047) - 1022
+    whole = m.op("lshr", 31)  # rounded up to 2^31: 2^30, and one more
+    return m.op("lshr", whole), e + whole
+
+
+def tflite_multiplier(scale: Value, dtype: str) -> Value:
+    """TensorFlow Lite's QuantizeMultiplier: the multiplier, in units of 2^-31."""
+    m, e = parts(scale)
+    m = e.less(-31, m * 0, m)
+    return e.less(31, m, 2**31 - 1).to(dtype)
+
+
+def tflite_shift(scale: Value, dtype: str) -> Value:
+    """The shift to the left that goes with it."""
+    _, e = parts(scale)
+    return e.less(-31, e * 0, e.op("min", 30)).to(dtype)
+
+
+def round_bf16(v: Value, dtype: str, flush: bool = True) -> Value:
+    """Half to even. `flush`: denormals become 0, as VDPBF16PS takes them (Intel, Software Developer's Manual, 2)."""
+    sign = v.bits("i32").op("and", -(2**31))
+    if flush:
+        v = v.op("abs").less(TINY, sign.bits("f32"), v)
+    b = v.bits("i32")
+    odd = b.op("lshr", 16).op("and", 1)
+    rounded = (b + odd + 0x7FFF).op("lshr", 16)
+    quiet = b.op("lshr", 16).op("or", 0x40)
+    return v.same(v, rounded, quiet).to("i16").bits(dtype)
+
+
+FUNCTIONS: dict[str, tuple[tuple[str, ...], Callable[..., Value]]] = {
+    **{f"quantize_{word}": (("f32",), partial(quantize, word)) for word in ROUNDINGS},
+    "tflite_single": (("i32", "i32", "i32"), tflite_single),
+    "tflite_double": (("i32", "i32", "i32"), tflite_double),
+    "tflite_multiplier": (("f64",), tflite_multiplier),
+    "tflite_shift": (("f64",), tflite_shift),
+    "round_bf16": (("f32",), round_bf16),
+}

@@ -1,0 +1,83 @@
+"""What is multiplied: the tensors as the loops meet them, once pack lines have changed their order and type.
+
+A packed input or weight may be widened (the zero point is then taken off), moved by 128 between u8 and i8, quantised
+(`compute`), or made f32; the sum's loops see nothing of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+from convjit import dtypes
+from convjit.schedule.schedule import Pack
+from convjit.spec.conv import ConvSpec
+from convjit.spec.tensor import Tensor
+
+TURNED = {"u8": "i8", "i8": "u8"}
+"""Types that hold each other's numbers moved by 128."""
+
+WIDER = {"u8": ("i16", "i32"), "i8": ("i16", "i32"), "i16": ("i32",), "bf16": ("f32",), "f16": ("f32",)}
+"""Types that hold all numbers of another, and for integers the difference of two of them."""
+
+
+def pack_of(packs: Iterable[Pack], tensor: str) -> Pack | None:
+    """The line that packs a tensor."""
+    return next((p for p in packs if p.tensor == tensor), None)
+
+
+def multiplied(spec: ConvSpec, packs: Iterable[Pack]) -> ConvSpec:
+    """The convolution that is left when the operands are packed: plain tensors, and a sum that is stored as it is."""
+    packs = tuple(packs)
+    changed = {spec.input.name: _plain(spec.input, pack_of(packs, spec.input.name), _order(spec, packs))}
+    changed[spec.weight.name] = _plain(spec.weight, pack_of(packs, spec.weight.name), spec.weight.axes)
+    changed[spec.output.name] = replace(spec.output, dtype=spec.accumulator, scale=None, zero=None)
+    tensors = tuple(changed.get(t.name, t) for t in spec.tensors)
+    if tensors == spec.tensors and spec.compute is None:
+        return spec
+    return replace(spec, tensors=tensors, compute=None, requantize=None)
+
+
+def _plain(tensor: Tensor, pack: Pack | None, axes: tuple[str, ...]) -> Tensor:
+    dtype = pack.as_type if pack and pack.as_type else tensor.dtype
+    sizes = tuple(tensor.size(a) for a in axes)
+    keep = tensor.in_range if dtype == tensor.dtype and tensor.zero is None else None
+    return replace(tensor, dtype=dtype, axes=axes, sizes=sizes, in_range=keep, scale=None, zero=None)
+
+
+def _order(spec: ConvSpec, packs: tuple[Pack, ...]) -> tuple[str, ...]:
+    """The axes of the packed input, slowest first; those that the line does not name stand first."""
+    pack, own = pack_of(packs, spec.input.name), spec.input.axes
+    if pack is None:
+        return own
+    last: dict[str, int] = {part.axis.upper(): place for place, part in enumerate(pack.parts)}
+    named = sorted((a for a in own if a in last), key=last.__getitem__)
+    return (*(a for a in own if a not in last), *named)
+
+
+def kinds(spec: ConvSpec, tensor: Tensor) -> tuple[str, ...]:
+    """The types that a pack line may give a tensor; the first where it must give one, "" first where it need not."""
+    computed = spec.compute.dtype if spec.compute else ""
+    if computed not in ("", "f32", tensor.dtype):
+        return (computed, *WIDER.get(computed, ()))
+    wider = WIDER.get(tensor.dtype, ())
+    if tensor.role == "weight" and tensor.zero not in (None, 0):
+        return wider
+    turned = TURNED.get(tensor.dtype) if tensor.role == "input" else None
+    return ("", *wider, *((turned,) if turned else ()))
+
+
+def zero_left(spec: ConvSpec, packs: Iterable[Pack]) -> int:
+    """What is still to be taken off each number of the input: its zero point, unless packing did so."""
+    pack, tensor = pack_of(packs, spec.input.name), spec.input
+    zero = int(tensor.zero or 0)
+    if pack is None or not pack.as_type or pack.as_type == tensor.dtype or dtypes.is_float(tensor.dtype):
+        return zero
+    if TURNED.get(tensor.dtype) == pack.as_type:
+        return zero + (128 if pack.as_type == "u8" else -128)
+    return 0
+
+
+def shapes(spec: ConvSpec) -> Mapping[str, str]:
+    """The loop that each axis of the input is called by in a pack line."""
+    return {axis: axis.lower() for axis in spec.input.axes}

@@ -1,0 +1,100 @@
+"""In which type and order operands are multiplied, where the schedule is ours to choose.
+
+Some tensors must be packed: those that `compute` makes integers of, weights with a zero point, short floats. Others are
+where the machine multiplies another type faster: 8-bit numbers as i16 for vpmaddwd, i8 as u8 for vpdpbusd. What is
+packed in every call must be read often enough to be worth a pass over it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from math import prod
+
+from convjit.dtypes import bits, is_float
+from convjit.machine.machine import Machine
+from convjit.schedule.operands import TURNED, kinds
+from convjit.schedule.schedule import Level, Pack, Phase, Schedule
+from convjit.spec.conv import ConvSpec
+from convjit.spec.tensor import Tensor
+
+OFTEN = 24
+"""Products that each number of the input must enter to be worth packing."""
+
+
+def packing(spec: ConvSpec, machine: Machine) -> tuple[Pack, ...]:
+    """The operands that are packed in another type or order; the weight's order is the generator's."""
+    x, w = must(spec)
+    if not x and not w and not is_float(spec.input.dtype):
+        x, w = better(spec, machine)
+    packs = []
+    deep = channels_last(spec, machine, x or spec.input.dtype, w or spec.weight.dtype)
+    if x or deep:
+        axes = tuple(a for a in spec.input.axes if a != "C") + ("C",) if deep else spec.input.axes
+        packs.append(Pack(spec.input.name, tuple(Level(a.lower()) for a in axes), x))
+    if w:
+        packs.append(Pack(spec.weight.name, (), w))
+    return tuple(packs)
+
+
+def must(spec: ConvSpec) -> tuple[str, str]:
+    """The types that input and weight must be packed as, "" where they need not be."""
+    x, w = (kinds(spec, t)[0] for t in (spec.input, spec.weight))
+    if spec.input.dtype in ("bf16", "f16") and spec.compute is None:
+        return "f32", "f32"
+    if w and not x:
+        x = w  # they multiply numbers of the same type
+    return x, w
+
+
+def reuse(spec: ConvSpec) -> float:
+    """Products that a number of the input enters."""
+    return spec.oc_per_group * prod(spec.kernel_size) / prod(spec.stride)
+
+
+def dots(machine: Machine, x: str, w: str, total: str) -> int:
+    """Products that the best instruction for these types sums up."""
+    return max((r.role("k") for r in machine.rows if r.types == (x, w, total)), default=0)
+
+
+def better(spec: ConvSpec, machine: Machine) -> tuple[str, str]:
+    """Types that the machine multiplies faster."""
+    x, w, total = spec.types
+    if machine.kind != "cpu" or total != "i32" or bits(x) > 8 or spec.ic_per_group < 2 or reuse(spec) < OFTEN:
+        return "", ""
+    if dots(machine, x, w, total) == 4:
+        return "", ""
+    turned = TURNED[x]
+    if dots(machine, turned, w, total) == 4:
+        return turned, ""
+    return ("i16", "i16") if dots(machine, "i16", "i16", total) else ("", "")
+
+
+def channels_last(spec: ConvSpec, machine: Machine, x: str, w: str) -> bool:
+    """Whether channels are brought side by side, so that an instruction can sum up their products."""
+    apart = spec.input.axes[-1] != "C" and spec.input.axes[-1] != "N"
+    worth = spec.ic_per_group >= 4 and spec.oc_per_group >= 8 and reuse(spec) >= OFTEN
+    return machine.kind == "cpu" and apart and worth and dots(machine, x, w, spec.accumulator) > 1
+
+
+def with_packs(schedule: Schedule, spec: ConvSpec, packs: tuple[Pack, ...]) -> Schedule:
+    """The schedule of what is multiplied, with the lines that bring it about."""
+    types = {p.tensor: p.as_type for p in packs}
+    more = tuple(p for p in packs if p.tensor == spec.input.name)
+    phases = tuple(phase_with(p, spec.weight, types.get(spec.weight.name, ""), more) for p in schedule.phases)
+    words = {spec.input.name: "input", spec.weight.name: "weight"}
+    why = tuple(f"the {words[t]} is multiplied as {kind}" for t, kind in types.items() if kind)
+    return replace(schedule, phases=phases, reasons=(*why, *schedule.reasons))
+
+
+def phase_with(phase: Phase, weight: Tensor, kind: str, more: tuple[Pack, ...]) -> Phase:
+    """One phase."""
+    own = tuple(replace(p, as_type=kind) if p.tensor == weight.name else p for p in phase.packs)
+    if kind and not any(p.tensor == weight.name for p in own):
+        own = (*own, Pack(weight.name, tuple(Level(a) for a in pack_axes(weight)), kind))
+    return replace(phase, packs=(*own, *more))
+
+
+def pack_axes(weight: Tensor) -> list[str]:
+    """The loops over a weight in its own order, its channels apart by groups."""
+    names = {"OC": ["g", "oc"], "IC": ["c"]}
+    return [name for a in weight.axes for name in names.get(a, [a.lower()])]
