@@ -31,6 +31,7 @@ from convjit.runtime.ptxas import assemble_ptx
 from convjit.runtime.sass import disassemble
 from convjit.runtime.tasks import with_tasks
 from convjit.schedule.choose import choose
+from convjit.schedule.parts import NOTHING, Proof
 from convjit.schedule.schedule import Schedule
 from convjit.spec.conv import ConvSpec
 
@@ -42,12 +43,14 @@ class Compilation:
     """Every form of one convolution on one machine, each made from the one before it when it is first asked for.
 
     `runner` is who runs it: the machine (cpu, cuda; what "" stands for), or the interpreter of its kernels (interpret).
+    `proof` is what is known of the numbers beyond types and declared ranges: kernels for bound weights rely on it.
     """
 
     spec: ConvSpec
     machine: Machine
     syntax: ast.Conv | None = None
     runner: str = ""
+    proof: Proof = NOTHING
     seconds: dict[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -63,7 +66,7 @@ class Compilation:
     @cached_property
     def schedule(self) -> Schedule:
         """Loops, kinds, stages, packing."""
-        return self.timed("schedule", lambda: choose(self.spec, self.machine))
+        return self.timed("schedule", lambda: choose(self.spec, self.machine, self.proof))
 
     @cached_property
     def nests(self) -> tuple[Nest, ...]:

@@ -26,6 +26,8 @@ from convjit.runtime.interpreted import InterpretedCall
 from convjit.runtime.native_conv import NativeConv
 from convjit.runtime.plan import Plan
 from convjit.runtime.tasks import task_symbols, with_tasks
+from convjit.schedule.prove import certificate, proof
+from convjit.spec.certificate import Certificate
 
 
 def machine_of(name: str) -> Machine:
@@ -127,4 +129,15 @@ def _about(c: Compilation) -> dict[str, Any]:
         "stages": stage_texts(c),
         "explanation": lambda: explain(c),
         "constants": constants,
+        "certify": lambda given: certificate(c.spec, given),
+        "specialise": lambda found: specialised(c, found),
     }
+
+
+def specialised(c: Compilation, found: object) -> CompiledConv | None:
+    """The convolution compiled anew where the certificate of bound weights allows what nobody knew before."""
+    known = proof(found if isinstance(found, Certificate) else None)
+    if known == c.proof or c.machine.kind != "cpu":
+        return None
+    other = Compilation(c.spec, c.machine, c.syntax, c.runner, known)
+    return CALLABLES[c.runner](other, None) if str(other.schedule) != str(c.schedule) else None

@@ -139,9 +139,11 @@ class Draw:
             " scale ws per OC zero wz per OC" if per else " scale 1/64",
         )  # fmt: skip
         lines += ["param ws : f32[OC]", f"param wz : {w}[OC]"] if per else []
-        lines += [f"requantize {r.choice(words.PROFILES)}"] if "f32[" not in lines[2] else []
-        lines += [f"bias b : {r.choice(['i32', 'f32'])}[OC]"] if r.random() < 0.5 else []
-        if r.random() < 0.3:
+        profile = r.choice(words.PROFILES) if "f32[" not in lines[2] else ""
+        lines += [f"requantize {profile}"] if profile else []
+        real = profile not in words.INTEGER_PROFILES  # those have no real numbers that something could be added to
+        lines += [f"bias b : {r.choice(['i32', 'f32'] if real else ['i32'])}[OC]"] if r.random() < 0.5 else []
+        if real and r.random() < 0.3:
             lines += [self.residual("r", "i8") + " scale 0.5 zero -3", "then add r"]
         return lines
 

@@ -17,7 +17,7 @@ import pytest
 
 from tests import programs, test_base
 from tests.dsl import test_parse
-from tests.spec import test_build, test_conv, test_from_ast, test_reference
+from tests.spec import test_build, test_certificate, test_conv, test_from_ast, test_reference
 
 PACKAGE = Path(__file__).parent.parent / "convjit"
 FILES = sorted([*(PACKAGE / "dsl").glob("*.py"), *(PACKAGE / "spec").glob("*.py"), *PACKAGE.glob("[dfs]*.py")])
@@ -45,6 +45,9 @@ def witnesses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Witness]:
         test_build.test_what_is_no_program,
         test_reference.test_wrong_arrays,
         test_reference.test_what_has_no_reference,
+        test_certificate.test_what_cannot_be_certified,
+        test_certificate.test_what_is_no_certificate,
+        test_certificate.test_words_of_32_bits_have_exact_bounds_only,
     ]
 
 

@@ -24,10 +24,10 @@ from convjit.nest.prepare import Vectors, prepare
 from convjit.nest.revisited import after, before, revisited
 from convjit.nest.split import Plan, Split, split
 from convjit.nest.stage_memory import memory_stage
-from convjit.nest.stage_registers import RegisterStage, fill, finish, register_stage, start
+from convjit.nest.stage_registers import RegisterStage, fill, finish, register_stage, start, sum_stage
 from convjit.nest.visit import map_guards
-from convjit.schedule.legal import tile
-from convjit.schedule.operands import pack_of, zero_left
+from convjit.schedule.line import tile
+from convjit.schedule.operands import pack_of, sum_type, zero_left
 from convjit.schedule.schedule import Phase, Schedule, Stage
 from convjit.spec.conv import ConvSpec
 
@@ -55,7 +55,7 @@ def prepared(spec: ConvSpec, base: Domain, phase: Phase, machine: Machine) -> It
     assert isinstance(weight, Load)
     lanes = [l for l in phase.levels() if l.kind == "simd"]
     shape = (1, 1)
-    if [l.axis for l in lanes] == ["oc"]:
+    if [l.axis for l in lanes] == ["oc"] and sum_type(spec, phase) == spec.accumulator:
         deep = next((tile(spec, phase, l) or 1 for l in phase.levels() if l.kind == "dot"), 1)
         shape = (tile(spec, phase, lanes[0]) or 1, deep)
     x = packed.buffer(packed.x).dtype
@@ -177,9 +177,11 @@ def assemble(c: Context) -> tuple[Stmt, ...]:
         c.parts = with_item(c.parts, place, item)
         if item.level == "registers":
             registers[place] = register_stage(c, place)
+        elif item.tensor == c.domain.y:
+            registers[place] = sum_stage(c, place)
         else:
             copies[place] = memory_stage(c, place, threads)
-    if c.now[c.domain.y].buffer == c.domain.y:
+    if c.now[c.domain.y].buffer != f"{c.domain.y}.r":
         text = f"The output '{c.domain.y}' is not staged: the sum needs registers."
         raise ConvError.of(text, hint=f"Put '[{c.domain.y}]' before the loops whose part of it is kept in registers.")
     return walk_line(c, registers, copies)

@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 from convjit.errors import ConvError
 from convjit.nest.affine import Affine, fixed_bound, var
 from convjit.nest.borders import given_back
-from convjit.nest.context import Context, nest_loops
+from convjit.nest.context import Context, box, nest_loops
 from convjit.nest.epilogue import ACCUMULATOR
 from convjit.nest.ir import LANES, UNITS, Apply, Buffer, Expr, Guard, Load, Number, Stmt, Store
+from convjit.nest.layout import Layout
 from convjit.nest.split import Plan
 from convjit.nest.visit import map_guards, map_load, map_loads
 from convjit.schedule.schedule import Stage
@@ -19,7 +20,8 @@ from convjit.schedule.schedule import Stage
 class RegisterStage:
     """The tile of a tensor: its loops, where the update finds it, and the tensor's own element for every one of it.
 
-    A tile that is walked by position is filled and stored by plain loops (`plans`), not by positions.
+    A tile that is walked by position is filled and stored by plain loops (`plans`), not by positions. `part`: it starts
+    from 0 and is added to its source, a sum of another type.
     """
 
     tensor: str
@@ -28,6 +30,7 @@ class RegisterStage:
     plain: Load
     source: Load
     unskew: dict[str, Affine]
+    part: bool = False
 
 
 def register_stage(c: Context, place: int) -> RegisterStage:
@@ -39,8 +42,9 @@ def register_stage(c: Context, place: int) -> RegisterStage:
     refuse_rolled(c, item, inner)
     plans = [unskewed(c, p) for p in inner]
     index = tuple(c.parts.skewed.get(p.name, var(p.name)) for p in inner)
-    dtype = c.domain.accumulator if tensor == c.domain.y else c.buffer(tensor).dtype
+    dtype = (item.as_type or c.domain.accumulator) if tensor == c.domain.y else c.buffer(tensor).dtype
     name = f"{tensor}.r"
+    part = tensor == c.domain.y and c.now[tensor].buffer == f"{tensor}.s"
     c.buffers.append(Buffer(name, tuple(p.name for p in plans), dtype, "registers"))
     plain = Load(name, tuple(var(p.name) for p in plans))
     unskew: dict[str, Affine] = {}
@@ -48,9 +52,29 @@ def register_stage(c: Context, place: int) -> RegisterStage:
         if before.name != after.name:  # position = tile index + tap
             unskew[before.name] = var(after.name) + (var(before.name) - c.parts.skewed[before.name])
     source = map_load(c.now[tensor], lambda a: a.substitute(unskew))
-    stage = RegisterStage(tensor, tuple(plans), Load(name, index), plain, source, unskew)
+    stage = RegisterStage(tensor, tuple(plans), Load(name, index), plain, source, unskew, part)
     c.now[tensor] = stage.inside
     return stage
+
+
+def sum_stage(c: Context, place: int) -> RegisterStage:
+    """Sums in memory of the worker's own, to which parts in registers are added: a tile with an address."""
+    item = c.parts.items[place]
+    assert isinstance(item, Stage)
+    access, source = c.now[item.tensor], c.buffer(c.now[item.tensor].buffer)
+    assert source.layout
+    plans = tuple(p for p in c.right(place) if c.uses(item.tensor, p.axis) or p.kind == "simd")
+    if open_ := next((p for p in plans if p.extent.terms), None):
+        text = f"'{item}' keeps a tile in memory, but the size of '{open_.token}' is open."
+        raise ConvError.of(text, item.span, hint=f"Step through it first: '{open_.axis}/8 … {open_.axis}'.")
+    ranges = {p.name: (0, p.last) for p in plans}
+    boxes = {d: box(i, ranges) for d, i in zip(source.dims, access.index, strict=True)}
+    layout = Layout(tuple((d, 1) for d, _ in source.layout.parts), tuple((d, n) for d, (_, _, n) in boxes.items()))
+    name = f"{item.tensor}.s"
+    c.buffers.append(Buffer(name, source.dims, c.domain.accumulator, "scratch", layout, True))
+    local = Load(name, tuple(inside for inside, _, _ in boxes.values()))
+    c.now[item.tensor] = local
+    return RegisterStage(item.tensor, plans, local, local, access, {})
 
 
 def refuse_rolled(c: Context, item: Stage, inner: list[Plan]) -> None:
@@ -99,8 +123,10 @@ def widened(c: Context, plans: list[Plan], memory: Load, guards: tuple[Guard, ..
 
 def start(c: Context, stage: RegisterStage, place: int) -> tuple[Stmt, ...]:
     """The output's tile: zero, or what earlier visits left where the sum is spread over visits."""
-    if not c.reductions_outside(place):
-        return nest_loops((Store(stage.plain, Number(0.0, c.domain.accumulator)),), written_out(stage))
+    if stage.part or not c.reductions_outside(place):
+        zero = Number(0.0, c.buffer(stage.plain.buffer).dtype)
+        when = visible_image(c, stage, place) if stage.part else ()
+        return nest_loops((*c.digits(stage.plain, when), Store(stage.plain, zero, when)), written_out(stage))
     exists, image = existing(c, stage), visible_image(c, stage, place)
     value = replace(stage.source, inside=exists)  # what lies past the end starts from 0 and is not stored
     return nest_loops((*c.digits(stage.source, (*exists, *image)), Store(stage.plain, value, image)), written_out(stage))
@@ -108,6 +134,11 @@ def start(c: Context, stage: RegisterStage, place: int) -> tuple[Stmt, ...]:
 
 def finish(c: Context, stage: RegisterStage, place: int) -> tuple[Stmt, ...]:
     """Store the tile; the last visit also does what follows the sum (a nest of its own where there are many)."""
+    if stage.part:
+        more = Apply("convert", (stage.plain,), c.domain.accumulator)
+        total = Apply("add", (stage.source, more), c.domain.accumulator)
+        when = visible_image(c, stage, place)
+        return nest_loops((*c.digits(stage.source, when), Store(stage.source, total, when)), written_out(stage))
     when = visible(c, stage, place)
     revisited = c.reductions_outside(place)
     value = stage.plain if revisited else finished(c, stage.plain, stage.unskew)
@@ -127,18 +158,20 @@ def written_out(stage: RegisterStage) -> list[Plan]:
     return [p if p.kind in ("unroll", *LANES, *UNITS) else replace(p, kind="unroll") for p in stage.plans]
 
 
-def finished(c: Context, register: Expr, unskew: dict[str, Affine]) -> Expr:
+def finished(c: Context, register: Load, unskew: dict[str, Affine]) -> Expr:
     """The epilogue, reading the sum where it is."""
+    given = c.buffer(register.buffer).dtype
+    total: Expr = register if given == c.domain.accumulator else Apply("convert", (register,), c.domain.accumulator)
 
     def read(load: Load) -> Expr:
         if load == ACCUMULATOR:
-            return register
+            return total
         moved = map_load(load, lambda a: a.substitute(c.parts.meaning).substitute(unskew))
         return moved
 
     whole = map_loads(c.domain.epilogue, read)
     dtype = c.buffer(c.domain.y).dtype
-    given = whole.dtype if isinstance(whole, (Apply, Number)) else c.domain.accumulator
+    given = whole.dtype if isinstance(whole, (Apply, Number)) else given
     return whole if dtype == given else Apply("convert", (whole,), dtype)
 
 

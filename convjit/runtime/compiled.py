@@ -49,7 +49,8 @@ class CompiledConv(Conv):
     """A convolution that can be called: give it its arrays, or `bind` what stays the same.
 
     Made by the compiler. `bound` makes a callable of a call with arrays bound and its certificate; `constants` are the
-    arrays that `bind` takes by position; `stages` and `explanation` texts, or functions that make them.
+    arrays that `bind` takes by position; `stages` and `explanation` texts, or functions that make them. `certify` gives
+    the certificate of bound arrays, and `specialise` a convolution that relies on it, or None.
     """
 
     def __init__(
@@ -61,6 +62,7 @@ class CompiledConv(Conv):
         explanation: Text = "",
         constants: tuple[str, ...] | None = None,
         certify: Callable[[Mapping[str, Any]], object] | None = None,
+        specialise: Callable[[object], CompiledConv | None] | None = None,
     ) -> None:
         inputs = self._python.plan.program.inputs
         self.spec = spec
@@ -69,6 +71,7 @@ class CompiledConv(Conv):
         self._explanation = explanation
         self._constants = tuple(a.name for a in inputs[1:]) if constants is None else constants
         self._certify = certify
+        self._specialise = specialise
 
     @property
     def stages(self) -> tuple[str, ...]:
@@ -106,4 +109,8 @@ class CompiledConv(Conv):
             arrange(self._constants, arrays, named, f"{plan.program.name}.bind", partial=True)
         given = arrange(allowed, arrays, named, f"{plan.program.name}.bind", partial=True)
         certificate = self._certify(given) if self._certify else None
-        return self._bound(self._python.with_plan(bind(self._python, given)), certificate)
+        better = self._specialise(certificate) if self._specialise and certificate else None
+        if better is not None:
+            better.threads = self.threads
+        call = (better or self)._python
+        return (better or self)._bound(call.with_plan(bind(call, given)), certificate)

@@ -5,24 +5,41 @@ from __future__ import annotations
 from convjit.errors import ConvError
 from convjit.machine.machine import Machine
 from convjit.schedule import from_ast
-from convjit.schedule.dataflow import DATAFLOWS, MISSING
+from convjit.schedule.dataflow import DATAFLOWS, MISSING, Generator
 from convjit.schedule.legal import check
 from convjit.schedule.operands import multiplied
-from convjit.schedule.packing import packing, with_packs
+from convjit.schedule.packing import dots, packing, with_packs
+from convjit.schedule.parts import NOTHING, Proof, both, declared, gives_back, in_parts
 from convjit.schedule.schedule import Schedule
 from convjit.spec.conv import ConvSpec
 
+IN_PARTS = ("auto", "output_stationary")
+"""Dataflows that keep a sum in one place until it is whole."""
 
-def choose(spec: ConvSpec, machine: Machine) -> Schedule:
-    """The schedule of a spec on a machine. Raises ConvError where the dataflow cannot be realised there."""
+
+def choose(spec: ConvSpec, machine: Machine, proof: Proof = NOTHING) -> Schedule:
+    """The schedule of a spec on a machine. `proof`: what is known of the numbers beyond types and declared ranges. Raises
+    ConvError where the dataflow cannot be realised there."""
     if not isinstance(spec.dataflow, str):
         schedule = from_ast.lower(spec.dataflow)
-        check(spec, schedule, machine)
+        check(spec, schedule, machine, proof)
         return schedule
     generators = DATAFLOWS[spec.dataflow]
     if machine.kind not in generators:
         why, nearest = MISSING[spec.dataflow, machine.kind]
         text = f"The dataflow {spec.dataflow} cannot be realised on {machine.name}."
         raise ConvError.of(text, dict(spec.places).get("dataflow"), note=why, hint=f"The nearest is {nearest}.")
-    packs = packing(spec, machine)
-    return with_packs(generators[machine.kind](multiplied(spec, packs), machine), spec, packs)
+    return made(spec, machine, generators[machine.kind], proof)
+
+
+def made(spec: ConvSpec, machine: Machine, generator: Generator, proof: Proof) -> Schedule:
+    """By a dataflow's generator, over the operands as they are best multiplied; 64-bit sums in parts where that is proved."""
+    if spec.accumulator == "i64" and machine.kind == "cpu" and spec.dataflow in IN_PARTS:
+        packs = packing(spec, machine, "i32")
+        plain = multiplied(spec, packs, "i32")
+        if dots(machine, *plain.types) > 1:
+            schedule = in_parts(generator(plain, machine), plain, both(proof, declared(plain)), gives_back(spec, packs))
+            if schedule:
+                return with_packs(schedule, spec, packs)
+    packs = packing(spec, machine, spec.accumulator)
+    return with_packs(generator(multiplied(spec, packs), machine), spec, packs)

@@ -12,11 +12,13 @@ from math import prod
 from convjit.dtypes import bits
 from convjit.errors import ConvError, Diagnostic, Unavailable, did_you_mean
 from convjit.machine.machine import Machine
-from convjit.schedule.operands import kinds as known_types
-from convjit.schedule.operands import multiplied, pack_of
-from convjit.schedule.schedule import Level, Pack, Phase, Schedule, Stage
+from convjit.schedule.legal_packs import pack_line, packs
+from convjit.schedule.legal_stages import output, positions, staging
+from convjit.schedule.line import axes, lane_count, loops, stages, sums, tile
+from convjit.schedule.operands import multiplied, sum_type
+from convjit.schedule.parts import NOTHING, Proof, both, declared, gives_back, products
+from convjit.schedule.schedule import Level, Phase, Schedule
 from convjit.spec.conv import ConvSpec
-from convjit.spec.tensor import Tensor
 
 KINDS = {
     "cpu": ("serial", "unroll", "thread", "simd", "dot"),
@@ -32,15 +34,17 @@ LAUNCH_LATER = ("persistent", "turns", "cluster")
 Found = Iterator[Diagnostic]
 
 
-def check(spec: ConvSpec, schedule: Schedule, machine: Machine) -> None:
-    """Raises ConvError with everything that is wrong, or Unavailable where the only fault is that it comes later."""
+def check(spec: ConvSpec, schedule: Schedule, machine: Machine, proof: Proof = NOTHING) -> None:
+    """Raises ConvError with everything that is wrong, or Unavailable where the only fault is that it comes later.
+    `proof`: what is known of the numbers that are multiplied, beyond what types and ranges say."""
     if len(schedule.phases) != 1 or schedule.phases[0].name:
         text = "A direct convolution has one phase, without a name."
         raise ConvError.of(text, dict(spec.places).get("dataflow"), hint="Write one block: 'dataflow { … }'.")
     phase = schedule.phases[0]
     found = list(packs(spec, phase, machine))
-    plain = multiplied(spec, phase.packs)
+    plain = multiplied(spec, phase.packs, sum_type(spec, phase))
     found += dict.fromkeys(d for rule in RULES for d in rule(plain, phase, machine))
+    found += in_parts(spec, plain, phase, both(proof, declared(plain)))
     wrong = [d for d in found if d.code != "later"]
     if wrong:
         raise ConvError(*wrong)
@@ -48,55 +52,30 @@ def check(spec: ConvSpec, schedule: Schedule, machine: Machine) -> None:
         raise Unavailable(*found)
 
 
-def packs(spec: ConvSpec, phase: Phase, machine: Machine) -> Found:
-    """What operands are packed as: types that hold their numbers, and that the machine multiplies."""
-    wrong = [d for tensor in (spec.input, spec.weight) for d in packed_as(spec, tensor, phase)]
-    yield from wrong
-    types = multiplied(spec, phase.packs).types
-    if not wrong and not any(r.types == types for r in machine.rows):
-        x, w, total = types
-        text = f"{machine.name} has no instruction that multiplies {x} and {w} into {total}."
-        yield Diagnostic(text, spec.place("dataflow"), hints=("Pack both operands as one type.",))
-
-
-def packed_as(spec: ConvSpec, tensor: Tensor, phase: Phase) -> Found:
-    """Whether one operand's type in memory holds what is multiplied."""
-    known, pack = known_types(spec, tensor), pack_of(phase.packs, tensor.name)
-    given = pack.as_type if pack else ""
-    if given in known or (given == tensor.dtype and "" in known):
+def in_parts(spec: ConvSpec, plain: ConvSpec, phase: Phase, proof: Proof) -> Found:
+    """Parts of sums: of 32 bits, and proved to fit."""
+    own = [s for s in stages(phase) if s.tensor == spec.output.name]
+    part = next((s for s in own if s.as_type), None)
+    whole = next((s for s in own if s.level == "scratch"), None)
+    if whole and (part is None or own.index(part) < own.index(whole)):
+        text = f"'{whole}': sums in memory are added up from parts in registers, to their right."
+        yield Diagnostic(text, whole.span, hints=(f"Put '[{spec.output.name}: registers as i32]' inside.",))
+    if part is None:
         return
-    span = (pack.span if pack else None) or spec.place("dataflow")
-    listed = ", ".join(k for k in known if k)
-    if given:
-        note = f"It may be {listed}." if listed else "Its type stays as it is."
-        yield Diagnostic(f"'{pack}': {tensor.name} cannot be packed as {given}.", span, notes=(note,))
+    if (spec.accumulator, part.as_type) != ("i64", "i32"):
+        text = f"'{part}': sums of {spec.accumulator} have no parts of {part.as_type}."
+        yield Diagnostic(text, part.span, notes=("Sums of i64 are added up from parts of i32.",))
         return
-    why = "its zero points are taken off there" if spec.compute is None else "its numbers are rounded there"
-    hint = f"Write 'pack {tensor.name}: … as {known[0]}'."
-    yield Diagnostic(f"The block must pack the {tensor.role} '{tensor.name}': {why}.", span, hints=(hint,))
-
-
-def axes(spec: ConvSpec) -> dict[str, int | None]:
-    """The loops of a convolution and their sizes (None: open)."""
-    letters = [a.lower() for a in spec.spatial]
-    sizes: dict[str, int | None] = {"n": spec.batch, "g": spec.groups, "oc": spec.oc_per_group, "c": spec.ic_per_group}
-    sizes |= {f"o{l}": s for l, s in zip(letters, spec.out_size, strict=True)}
-    return sizes | {f"k{l}": s for l, s in zip(letters, spec.kernel_size, strict=True)}
-
-
-def sums(spec: ConvSpec) -> set[str]:
-    """The axes that are added up."""
-    return {"c", *(f"k{a.lower()}" for a in spec.spatial)}
-
-
-def loops(phase: Phase) -> list[Level]:
-    """The line's loops."""
-    return [i for i in phase.items if isinstance(i, Level)]
-
-
-def stages(phase: Phase) -> list[Stage]:
-    """The line's stages."""
-    return [i for i in phase.items if isinstance(i, Stage)]
+    if whole is None and gives_back(spec, phase.packs):
+        text = f"'{part}': what the zero point takes off taps outside the image is given back to whole sums."
+        yield Diagnostic(text, part.span, hints=(f"Put '[{spec.output.name}: scratch]' outside.",))
+    taps, channels = products(plain, phase, part)
+    if taps * channels <= proof.channels if taps == 1 else taps <= proof.taps:
+        return
+    text = f"'{part}': the {taps * channels} products of a part are not proved to fit into i32."
+    note = f"Of one tap's channels {proof.channels} do, of whole taps {proof.taps}."
+    hint = "Declare the ranges ('x : i16 in -1000..1000 […]'), or make the parts smaller."
+    yield Diagnostic(text, part.span, notes=(note,), hints=(hint,))
 
 
 def kinds(spec: ConvSpec, phase: Phase, machine: Machine) -> Found:
@@ -192,11 +171,6 @@ def lanes(spec: ConvSpec, phase: Phase, machine: Machine) -> Found:
         yield Diagnostic(text, own[-1].span, notes=(listed,), hints=(hint,))
 
 
-def lane_count(spec: ConvSpec, phase: Phase) -> int:
-    """Lanes of the line's vectors; an open size counts as 1."""
-    return prod(tile(spec, phase, l) or 1 for l in loops(phase) if l.kind == "simd")
-
-
 def dots(spec: ConvSpec, phase: Phase, machine: Machine) -> Found:
     """Products that one instruction sums up: as many as it does, of numbers that are neighbours."""
     own = [l for l in loops(phase) if l.kind == "dot"]
@@ -226,77 +200,6 @@ def dots(spec: ConvSpec, phase: Phase, machine: Machine) -> Found:
         yield Diagnostic(text, last.span, code="later")
     if any(s.tensor == spec.input.name for s in stages(phase)):
         yield Diagnostic(f"'{last}': a dot product of a staged input is not implemented yet.", last.span, code="later")
-
-
-def tile(spec: ConvSpec, phase: Phase, level: Level) -> int | None:
-    """How far an innermost loop goes: the step of the loop around it, or the axis; None where that is open."""
-    own = [l for l in loops(phase) if l.axis == level.axis]
-    place = own.index(level)
-    if place:
-        return own[place - 1].step
-    if level.axis in axes(spec):
-        return axes(spec)[level.axis]
-    fused = [axes(spec).get(a, 1) for f in phase.fuses for a in f.axes]
-    return None if None in fused else prod(s or 1 for s in fused)
-
-
-def staging(spec: ConvSpec, phase: Phase, machine: Machine) -> Found:
-    """Each tensor at each level once; levels and copies that exist."""
-    seen: set[tuple[str, str]] = set()
-    for s in stages(phase):
-        if (s.tensor, s.level) in seen:
-            yield Diagnostic(f"'{s}': {s.tensor} is staged there twice.", s.span)
-        seen.add((s.tensor, s.level))
-        if s.level != "registers" and (s.tensor, "registers") in seen:
-            text = f"'{s}': {s.tensor} is in registers already, to the left; from there it is not copied to memory."
-            yield Diagnostic(text, s.span, hints=(f"Put it to the left of '[{s.tensor}]'.",))
-        later = {"as": s.as_type, "swizzle": s.swizzle, "by": s.by if s.by not in ("loads", "cp.async") else ""}
-        for word in (w for w, value in later.items() if value):
-            yield Diagnostic(f"'{s}': the detail '{word}' is not implemented yet.", s.span, code="later")
-        if s.level in ("L1", "L2"):
-            yield Diagnostic(f"'{s}': copies to {s.level} are not implemented yet.", s.span, code="later")
-        if s.level == "registers" and (s.copy or s.ring > 1 or s.pad or s.by != "loads"):
-            text = f"'{s}': registers have no address: no ring, no padding, no copy line, no other way to be filled."
-            yield Diagnostic(text, s.span, hints=(f"Write '[{s.tensor}]'.",))
-        if machine.kind == "cpu" and (s.ring > 1 or s.by == "cp.async"):
-            yield Diagnostic(f"'{s}': rings and asynchronous copies belong to a GPU.", s.span)
-        if s.by == "cp.async" and machine.kind == "cuda" and machine.sm < 80:
-            hint = f"Leave 'by cp.async' out: {machine.name} copies through registers, in a ring of 2."
-            yield Diagnostic(f"'{s}': cp.async needs sm_80 or newer.", s.span, hints=(hint,))
-        small = next((bits(t.dtype) // 8 for t in (spec.input, spec.weight) if t.name == s.tensor), 4) < 4
-        if s.by == "cp.async" and machine.kind == "cuda" and small:
-            hint = "Leave 'by cp.async' out: small elements are copied through registers, in a ring of 2."
-            yield Diagnostic(f"'{s}': cp.async copies 4, 8 or 16 bytes, an element of {s.tensor} is smaller.", s.span, hints=(hint,))
-        if s.level != "registers" and s.tensor == spec.output.name:
-            yield Diagnostic(f"'{s}': the output is staged in registers only, so far.", s.span, code="later")
-
-
-def output(spec: ConvSpec, phase: Phase, machine: Machine) -> Found:
-    """The sum needs registers."""
-    name = spec.output.name
-    if not any(s.tensor == name for s in stages(phase)):
-        text = f"The output '{name}' is not staged: its sums need registers."
-        hint = f"Put '[{name}]' before the loops whose part of it is kept."
-        yield Diagnostic(text, phase.items[0].span, hints=(hint,))
-
-
-def positions(spec: ConvSpec, phase: Phase, machine: Machine) -> Found:
-    """{oh+kh}: a tile that is walked by input position."""
-    geometry = dict(zip((a.lower() for a in spec.spatial), zip(spec.stride, spec.dilation, strict=True), strict=True))
-    for place, item in enumerate(phase.items):
-        if not isinstance(item, Level) or not item.tap:
-            continue
-        letter = item.axis[1:]
-        later = [i for i in phase.items[place + 1 :] if isinstance(i, Level) and i.axis == item.tap]
-        if item.tap != f"k{letter}" or item.axis != f"o{letter}":
-            yield Diagnostic(f"'{item}': only {{oh+kh}}, {{ow+kw}} and {{od+kd}} are positions of the input.", item.span)
-        elif geometry.get(letter, (1, 1)) != (1, 1):
-            text = f"'{item}': a tile is walked by position only with stride 1 and dilation 1."
-            yield Diagnostic(text, item.span, hints=(f"Walk it by '{item.axis}:unroll'.",))
-        elif item.kind != "unroll" or not later or any(l.kind != "unroll" for l in later):
-            text = f"'{item}': a tile walked by position is written out, and so are its taps, to its right."
-            hint = f"Write '{{{item.axis}+{item.tap}}}:unroll … {item.tap}:unroll'."
-            yield Diagnostic(text, item.span, hints=(hint,))
 
 
 def written_out(spec: ConvSpec, phase: Phase, machine: Machine) -> Found:
@@ -334,13 +237,6 @@ def lines(spec: ConvSpec, phase: Phase, machine: Machine) -> Found:
             note = f"It may say {', '.join(known)}." if known else f"{machine.name} has no launch line."
             span = dict(spec.places).get("dataflow")
             yield Diagnostic(f"'launch {word}' says nothing on {machine.name}.", span, notes=(note,))
-
-
-def pack_line(pack: Pack) -> Found:
-    """A memory order has steps, no kinds."""
-    for l in pack.parts:
-        if l.kind != "serial" or l.tap:
-            yield Diagnostic(f"'{l}': a pack line is an order in memory; its parts have no kind.", l.span or pack.span)
 
 
 Rule = Callable[[ConvSpec, Phase, Machine], Found]

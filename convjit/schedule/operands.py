@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from convjit import dtypes
-from convjit.schedule.schedule import Pack
+from convjit.schedule.schedule import Pack, Phase, Stage
 from convjit.spec.conv import ConvSpec
 from convjit.spec.tensor import Tensor
 
@@ -26,12 +26,19 @@ def pack_of(packs: Iterable[Pack], tensor: str) -> Pack | None:
     return next((p for p in packs if p.tensor == tensor), None)
 
 
-def multiplied(spec: ConvSpec, packs: Iterable[Pack]) -> ConvSpec:
-    """The convolution that is left when the operands are packed: plain tensors, and a sum that is stored as it is."""
+def sum_type(spec: ConvSpec, phase: Phase) -> str:
+    """The type that products are added up in: the sum's, or that of the parts that it is added up from."""
+    parts = [s.as_type for s in phase.items if isinstance(s, Stage) and s.tensor == spec.output.name and s.as_type]
+    return parts[-1] if parts else spec.accumulator
+
+
+def multiplied(spec: ConvSpec, packs: Iterable[Pack], total: str = "") -> ConvSpec:
+    """The convolution that is left when the operands are packed: plain tensors, and a sum (of type `total`, where that is
+    not the sum's own) that is stored as it is."""
     packs = tuple(packs)
     changed = {spec.input.name: _plain(spec.input, pack_of(packs, spec.input.name), _order(spec, packs))}
     changed[spec.weight.name] = _plain(spec.weight, pack_of(packs, spec.weight.name), spec.weight.axes)
-    changed[spec.output.name] = replace(spec.output, dtype=spec.accumulator, scale=None, zero=None)
+    changed[spec.output.name] = replace(spec.output, dtype=total or spec.accumulator, scale=None, zero=None)
     tensors = tuple(changed.get(t.name, t) for t in spec.tensors)
     if tensors == spec.tensors and spec.compute is None:
         return spec
@@ -41,8 +48,22 @@ def multiplied(spec: ConvSpec, packs: Iterable[Pack]) -> ConvSpec:
 def _plain(tensor: Tensor, pack: Pack | None, axes: tuple[str, ...]) -> Tensor:
     dtype = pack.as_type if pack and pack.as_type else tensor.dtype
     sizes = tuple(tensor.size(a) for a in axes)
-    keep = tensor.in_range if dtype == tensor.dtype and tensor.zero is None else None
-    return replace(tensor, dtype=dtype, axes=axes, sizes=sizes, in_range=keep, scale=None, zero=None)
+    held = _held(tensor, dtype)
+    return replace(tensor, dtype=dtype, axes=axes, sizes=sizes, in_range=held, scale=None, zero=None)
+
+
+def _held(tensor: Tensor, dtype: str) -> tuple[int, int] | None:
+    """The least and the greatest number that is multiplied, where the type alone does not say so."""
+    if dtypes.is_float(tensor.dtype) or dtypes.is_float(dtype):
+        return None
+    low, high = tensor.in_range or dtypes.limits(tensor.dtype)
+    if TURNED.get(tensor.dtype) == dtype:
+        moved = 128 if dtype == "u8" else -128
+        low, high = low + moved, high + moved
+    elif dtype != tensor.dtype:
+        least, most = dtypes.limits(tensor.dtype) if isinstance(tensor.zero, str) else (int(tensor.zero or 0),) * 2
+        low, high = low - most, high - least
+    return None if (low, high) == dtypes.limits(dtype) else (low, high)
 
 
 def _order(spec: ConvSpec, packs: tuple[Pack, ...]) -> tuple[str, ...]:

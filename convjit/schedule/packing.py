@@ -21,13 +21,14 @@ OFTEN = 24
 """Products that each number of the input must enter to be worth packing."""
 
 
-def packing(spec: ConvSpec, machine: Machine) -> tuple[Pack, ...]:
-    """The operands that are packed in another type or order; the weight's order is the generator's."""
+def packing(spec: ConvSpec, machine: Machine, total: str) -> tuple[Pack, ...]:
+    """The operands that are packed in another type or order; the weight's order is the generator's. `total`: the type
+    that products are added up in."""
     x, w = must(spec)
     if not x and not w and not is_float(spec.input.dtype):
-        x, w = better(spec, machine)
+        x, w = better(spec, machine, total)
     packs = []
-    deep = channels_last(spec, machine, x or spec.input.dtype, w or spec.weight.dtype)
+    deep = channels_last(spec, machine, (x or spec.input.dtype, w or spec.weight.dtype, total))
     if x or deep:
         axes = tuple(a for a in spec.input.axes if a != "C") + ("C",) if deep else spec.input.axes
         packs.append(Pack(spec.input.name, tuple(Level(a.lower()) for a in axes), x))
@@ -56,9 +57,9 @@ def dots(machine: Machine, x: str, w: str, total: str) -> int:
     return max((r.role("k") for r in machine.rows if r.types == (x, w, total)), default=0)
 
 
-def better(spec: ConvSpec, machine: Machine) -> tuple[str, str]:
+def better(spec: ConvSpec, machine: Machine, total: str) -> tuple[str, str]:
     """Types that the machine multiplies faster."""
-    x, w, total = spec.types
+    x, w = spec.input.dtype, spec.weight.dtype
     if machine.kind != "cpu" or total != "i32" or bits(x) > 8 or spec.ic_per_group < 2 or reuse(spec) < OFTEN:
         return "", ""
     if dots(machine, x, w, total) == 4:
@@ -69,11 +70,11 @@ def better(spec: ConvSpec, machine: Machine) -> tuple[str, str]:
     return ("i16", "i16") if dots(machine, "i16", "i16", total) else ("", "")
 
 
-def channels_last(spec: ConvSpec, machine: Machine, x: str, w: str) -> bool:
+def channels_last(spec: ConvSpec, machine: Machine, types: tuple[str, str, str]) -> bool:
     """Whether channels are brought side by side, so that an instruction can sum up their products."""
     apart = spec.input.axes[-1] != "C" and spec.input.axes[-1] != "N"
     worth = spec.ic_per_group >= 4 and spec.oc_per_group >= 8 and reuse(spec) >= OFTEN
-    return machine.kind == "cpu" and apart and worth and dots(machine, x, w, spec.accumulator) > 1
+    return machine.kind == "cpu" and apart and worth and dots(machine, *types) > 1
 
 
 def with_packs(schedule: Schedule, spec: ConvSpec, packs: tuple[Pack, ...]) -> Schedule:

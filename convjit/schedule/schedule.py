@@ -39,7 +39,7 @@ class Stage:
     span: Span | None = field(default=None, compare=False)
 
     def __str__(self) -> str:
-        if self.level == "registers" and self.by == "loads":
+        if self.level == "registers" and self.by == "loads" and not self.as_type:
             return f"[{self.tensor}]"
         words = [f"{self.tensor}: {self.level}"]
         words += [f"{k} {v}" for k, v in (("ring", self.ring),) if v > 1]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import isfinite
 from typing import Any
 
 from convjit.errors import ConvError
@@ -115,7 +116,7 @@ def _per_channel(value: object) -> str:
 
 
 def _number(value: object) -> str:
-    if isinstance(value, (int, float)) or hasattr(value, "__float__"):
+    if (isinstance(value, (int, float)) or hasattr(value, "__float__")) and (isinstance(value, int) or isfinite(value)):
         return text.number(float(value)) if not isinstance(value, int) else str(value)
     raise ConvError.of(f"{value!r} is not a number.")
 

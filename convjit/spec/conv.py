@@ -183,19 +183,24 @@ class ConvSpec:
     @property
     def accumulator(self) -> str:
         """The type that sums are held in."""
-        if self.compute is not None and not dtypes.is_float(self.compute.dtype):
-            return "i32" if dtypes.bits(self.compute.dtype) <= 8 else "i64"
+        if self.computes_integers:
+            few = prod(self.kernel_size) * self.ic_per_group < 2**17  # products of i8, 2^14 at most
+            return "i32" if self.compute is not None and self.compute.dtype == "i8" and few else "i64"
         if dtypes.is_float(self.input.dtype):
             return "f64" if self.input.dtype == "f64" else "f32"
-        if self.output.dtype in ("i32", "i64"):
+        if self.output.dtype in ("i32", "i64") and not self.output.quantised:
             return self.output.dtype
         return "i32" if dtypes.bits(self.input.dtype) <= 8 else "i64"
 
     @property
     def restored(self) -> bool:
         """Whether sums are integers that stand for real numbers: of quantised tensors, or of `compute` in integers."""
-        whole = self.compute is not None and not dtypes.is_float(self.compute.dtype)
-        return self.input.quantised or whole
+        return self.input.quantised or self.computes_integers
+
+    @property
+    def computes_integers(self) -> bool:
+        """Whether `compute` makes integers of floats."""
+        return self.compute is not None and self.compute.scales is not None
 
     @property
     def types(self) -> tuple[str, str, str]:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from convjit import dtypes
 from convjit.dsl import ast
 from convjit.errors import did_you_mean
 from convjit.source import Span
-from convjit.spec import words
+from convjit.spec import arithmetic, scales, words
+from convjit.spec.choice import known_word
 from convjit.spec.clauses import all_of, head, one_of
 from convjit.spec.declare import Declarations
 from convjit.spec.evaluate import Scope
@@ -36,32 +36,22 @@ class Options:
 def read(scope: Scope, conv: ast.Conv, found: Declarations) -> Options:
     """Evaluate the options of a convolution; what is wrong has been reported."""
     x, w, y = (found.role(role) or "" for role in ("input", "weight", "output"))
-    stored = found.dtype(x)
-    quantised = found.scale(y) is not None
-    chosen, error, arithmetic = (one_of(scope, conv, ast.Algorithm), one_of(scope, conv, ast.Error),
-                                 one_of(scope, conv, ast.Compute))  # fmt: skip
+    stored, quantised = found.dtype(x), found.scale(y) is not None
+    multiplied = [found.tensors[name] for name in (x, w, y) if name]
+    scales.check_products(scope, multiplied, [found.scale(tensor.name.text) for tensor in multiplied])
+    chosen, error, inside = (one_of(scope, conv, ast.Algorithm), one_of(scope, conv, ast.Error),
+                             one_of(scope, conv, ast.Compute))  # fmt: skip
     rounding, machine, threads = (one_of(scope, conv, ast.Requantize), one_of(scope, conv, ast.Target),
                                   one_of(scope, conv, ast.Threads))  # fmt: skip
     return Options(
         dataflow(scope, conv),
         algorithm(scope, chosen) or "auto" if chosen else "auto",
         error_bound(scope, error, stored) if error else None,
-        compute(scope, arithmetic, (x, w), stored) if arithmetic and stored else None,
-        profile(scope, rounding, quantised) if rounding else "onnx" if quantised else None,
+        arithmetic.compute(scope, inside, (x, w), stored) if inside and stored else None,
+        arithmetic.profile(scope, conv, rounding, found) if rounding else "onnx" if quantised else None,
         target(scope, machine) if machine else None,
         scope.whole(threads.value, "The number of threads", most=MOST_THREADS) if threads else None,
     )
-
-
-
-
-def known_word(scope: Scope, word: ast.Word, choices: Sequence[str], what: str) -> str | None:
-    """The word, when it is one of the choices."""
-    if word.text in choices:
-        return word.text
-    hint = did_you_mean(word.text, choices) or (f"There are {', '.join(choices)}.",)
-    scope.report(f"Unknown {what} '{word.text}'.", word.span, f"not {'an' if what[0] in 'ae' else 'a'} {what}", hint=hint)
-    return None
 
 
 def algorithm(scope: Scope, clause: ast.Algorithm) -> str | None:
@@ -96,17 +86,23 @@ def check_algorithm(scope: Scope, conv: ast.Conv, chosen: Options, window: tuple
             "Winograd's algorithm needs stride 1 and dilation 1.", span, "",
             "Its transforms share inputs between neighbouring outputs.", "Write algorithm direct, or leave it out.",
         )  # fmt: skip
+    _check_floating(scope, conv, chosen, span)
     if chosen.error == 0:
         hint = "Write algorithm direct, or leave 'error' out."
         scope.report("'error 0' rules out Winograd's algorithm.", span, "its rounding differs", hint=hint)
 
 
-def profile(scope: Scope, clause: ast.Requantize, quantised: bool) -> str | None:
-    """The rounding profile of a quantised output."""
-    if not quantised:
-        scope.report("'requantize' is for an output with a scale.", head(clause), "the output has none")
-        return None
-    return known_word(scope, clause.word, words.PROFILES, "profile")
+def _check_floating(scope: Scope, conv: ast.Conv, chosen: Options, span: Span | None) -> None:
+    """Whether Winograd's algorithm multiplies floats: its transforms make fractions of integers, or larger ones."""
+    stored = next(tensor.type.text for tensor in all_of(conv, ast.Tensor) if tensor.role == "input")
+    dtype = chosen.compute.dtype if chosen.compute else stored
+    if dtype in dtypes.TYPES and not dtypes.is_float(dtype):
+        label = f"'compute {dtype}' multiplies integers" if chosen.compute else f"the input is {stored}"
+        scope.report(
+            "Winograd's algorithm is for floating-point arithmetic.", span, label,
+            "Sums of integers are exact here; its transforms divide, or need numbers of more bits.",
+            "Write algorithm direct, or leave it out.",
+        )  # fmt: skip
 
 
 def error_bound(scope: Scope, clause: ast.Error, stored: str | None) -> float | None:
@@ -115,51 +111,6 @@ def error_bound(scope: Scope, clause: ast.Error, stored: str | None) -> float | 
         scope.report("'error' is for floating-point tensors.", head(clause), "integers are exact")
         return None
     return scope.real(clause.bound)
-
-
-def compute(scope: Scope, clause: ast.Compute, names: tuple[str, str], stored: str) -> Compute | None:
-    """The arithmetic type; `names` are those of input and weight, `stored` is the type of their elements."""
-    word = known_word(scope, clause.type, words.COMPUTE_TYPES, "compute type")
-    if word is None:
-        return None
-    if stored != "f32" and word != stored:
-        scope.report(f"'compute {word}' is for f32 tensors.", clause.type.span, f"the input is {stored}")
-        return None
-    if word not in dtypes.TYPES or dtypes.is_float(word):
-        if clause.scales:
-            scope.report(f"'compute {word}' takes no scales.", clause.type.span, "only integers need them")
-            return None
-        return Compute(word)
-    if not clause.scales:
-        scope.report(
-            f"'compute {word}' needs scales.", clause.type.span, "",
-            hint=f"Write compute {word} scale auto, or scale {names[0]} 2^7, {names[1]} 2^7.",
-        )  # fmt: skip
-        return None
-    rounding = "half_even"
-    if clause.round is not None:
-        rounding = known_word(scope, clause.round, words.ROUNDINGS, "rounding") or rounding
-    if isinstance(clause.scales, ast.Word):
-        return Compute(word, "auto", rounding)
-    scales = _factors(scope, clause.scales, names)
-    return Compute(word, scales, rounding) if scales else None
-
-
-def _factors(scope: Scope, factors: tuple[ast.Factor, ...], names: tuple[str, str]) -> tuple[float, float] | None:
-    found: dict[str, float] = {}
-    for factor in factors:
-        name, value = factor.tensor.text, scope.value(factor.value)
-        if name not in names or name in found:
-            label = "scaled twice" if name in found else "neither input nor weight"
-            scope.report(
-                f"The scales are for '{names[0]}' and '{names[1]}'.", factor.tensor.span, label,
-                hint=did_you_mean(name, set(names) - set(found)),
-            )  # fmt: skip
-        elif value is not None and value <= 0:
-            scope.report("A scale must be greater than 0.", factor.value.span, "is not")
-        elif value is not None:
-            found[name] = float(value)
-    return (found[names[0]], found[names[1]]) if set(names) <= set(found) else None
 
 
 def target(scope: Scope, clause: ast.Target) -> str | None:

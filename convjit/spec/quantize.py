@@ -1,6 +1,6 @@
-"""Rounding, and the way from real numbers to stored integers.
+"""From real numbers to the numbers that `compute` multiplies: integers by a scale, or a narrower float.
 
-`onnx` follows QuantizeLinear of the ONNX standard: q = saturate(round_half_even(real / scale) + zero), in float32.
+Every formula stands in docs/quantisation.md; the way back from sums over quantised tensors is `requantize`.
 """
 
 from __future__ import annotations
@@ -16,27 +16,40 @@ from convjit import dtypes
 ROUNDINGS: dict[str, Callable[[NDArray[Any]], NDArray[Any]]] = {
     "toward_zero": np.trunc,
     "half_even": np.rint,
-    "half_away": lambda v: np.copysign(np.floor(np.abs(v.astype(np.float64)) + 0.5), v),
+    "half_away": lambda v: np.copysign(np.floor(np.abs(v) + 0.5), v),
     "floor": np.floor,
 }
-"""What each `round` word does to an array of floats; adding a half is exact in float64."""
+"""What each `round` word does to an array of float64 that hold numbers of float32: adding a half to those is exact."""
+
+LEAST_NORMAL = np.float32(2.0**-126)
+"""The least positive float32, and the least positive bf16, that is not denormal."""
 
 
 def to_integers(values: NDArray[Any], scale: float, dtype: str, rounding: str) -> NDArray[np.int64]:
-    """`compute`: round(float32(v * scale)), saturated to the type's limits; NaN becomes 0."""
+    """round(float32(v * scale)), saturated to the limits of `dtype`; NaN becomes 0.
+
+    `values` of any shape are taken as float32, and so is the scale. The ends are met after rounding, in float64:
+    float32 has no 2^31 - 1, the upper end of i32.
+    """
     low, high = dtypes.limits(dtype)
-    with np.errstate(over="ignore", invalid="ignore"):
-        scaled = values.astype(np.float32) * np.float32(scale)
-        rounded = ROUNDINGS[rounding](scaled)
-    whole: NDArray[np.int64] = np.clip(np.nan_to_num(rounded, nan=0.0), low, high).astype(np.int64)
-    return whole
+    scaled = values.astype(np.float32) * np.float32(scale)
+    rounded = ROUNDINGS[rounding](scaled.astype(np.float64))
+    return np.where(np.isnan(rounded), 0.0, np.clip(rounded, low, high)).astype(np.int64)
 
 
-def onnx(real: NDArray[Any], scale: float, zero: int, dtype: str) -> NDArray[Any]:
-    """Quantise to `dtype` by ONNX's QuantizeLinear: the zero point is added after rounding."""
-    low, high = dtypes.limits(dtype)
-    with np.errstate(over="ignore", invalid="ignore"):
-        rounded = np.rint(real.astype(np.float32) / np.float32(scale))
-    whole = np.clip(np.nan_to_num(rounded, nan=0.0), -(2.0**40), 2.0**40).astype(np.int64) + zero
-    stored: NDArray[Any] = np.clip(whole, low, high).astype(dtypes.get(dtype).numpy)
-    return stored
+def to_real(total: NDArray[np.int64], scales: tuple[float, float]) -> NDArray[np.float32]:
+    """What a sum over such integers stands for: float32(sum) / (scale_x * scale_w), product and quotient in float32."""
+    real: NDArray[np.float32] = total.astype(np.float32) / (np.float32(scales[0]) * np.float32(scales[1]))
+    return real
+
+
+def narrowed(values: NDArray[Any], dtype: str) -> NDArray[np.float64]:
+    """The nearest numbers of bf16 or f16, a tie to the even one; what is beyond the type's range becomes infinite.
+
+    `values` of any shape are taken as float32. For bf16 denormal numbers become zeros of their sign, before anything is
+    rounded, as VCVTNEPS2BF16 and VDPBF16PS of AVX512_BF16 do (Intel's Software Developer's Manual, volume 2).
+    """
+    single = values.astype(np.float32)
+    if dtype == "bf16":
+        single = np.where(np.abs(single) < LEAST_NORMAL, np.copysign(np.float32(0), single), single)
+    return single.astype(dtypes.get(dtype).numpy).astype(np.float64)

@@ -2,12 +2,14 @@
 
 One matrix product per kernel tap over all positions that the tap reads inside the image; positions outside add
 nothing (with a zero point, a padded cell has its value, which stands for 0). Arrays are brought into one order of axes,
-(N, space, channels), and the result into the output's own.
+(N, space, channels), and the result into the output's own. What follows the integer sums of quantised tensors, and of
+`compute` in integers, is written out operation by operation in docs/quantisation.md.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import nullcontext
 from itertools import product
 from typing import Any
 
@@ -16,7 +18,7 @@ from numpy.typing import NDArray
 
 from convjit import dtypes
 from convjit.errors import Unavailable
-from convjit.spec import layout, quantize
+from convjit.spec import layout, quantize, requantize, words
 from convjit.spec.arguments import Arrays, match, out_shape
 from convjit.spec.conv import ConvSpec
 from convjit.spec.exact import multiply_exact
@@ -31,23 +33,33 @@ def reference(spec: ConvSpec, *arrays: Any, **named: Any) -> Array:
 
     Arrays are given in order of declaration or by name, each in its declared shape. The result stands in the output's
     declared order of axes: float64 where the output is a float (not rounded to its type), the output's own type where
-    it is an integer (sums modulo 2^32 or 2^64). Raises `ConvError` for missing arrays and wrong shapes, `Unavailable`
-    for what has no meaning here yet.
+    it is an integer (sums modulo 2^32 or 2^64, or what `requantize` makes of them). Over integer sums that stand for
+    real numbers, what follows is computed in float32. Raises `ConvError` for missing arrays and wrong shapes,
+    `Unavailable` for what has no meaning here yet.
     """
     given = match(spec, arrays, named)
     out = out_shape(spec, given)
     x = _ordered(given[spec.input.name], spec.input, ("N", *spec.spatial, "C"))
     w = _ordered(given[spec.weight.name], spec.weight, (*layout.kernel_axes(spec.spatial), "IC", "OC"))
-    if not dtypes.is_float(spec.input.dtype):
-        total = _convolve(spec, *_centred(spec, x, w, given), out).astype(dtypes.get(spec.accumulator).numpy)
-    elif spec.compute is not None and spec.compute.round is not None:
-        total = _in_integers(spec, spec.compute, x, w, out)
-    else:
-        total = _convolve(spec, x.astype(np.float64), w.astype(np.float64), out)
-    return _finish(spec, total, given)
+    plain = spec.compute is None and not spec.input.quantised
+    # Where numbers are rounded to a narrower type, what lies beyond it is infinite by definition, and no cause to warn.
+    with nullcontext() if plain else np.errstate(over="ignore", invalid="ignore", under="ignore"):
+        return _finish(spec, _sum(spec, x, w, given, out), given)
 
 
 # --- the sum
+
+
+def _sum(spec: ConvSpec, x: Array, w: Array, given: Arrays, out: tuple[int, ...]) -> Array:
+    """The sums (N, out, OC) in the type that what follows is computed in; those of quantised tensors as integers."""
+    clause = spec.compute
+    if not dtypes.is_float(spec.input.dtype):
+        return _convolve(spec, *_centred(spec, x, w, given), out).astype(dtypes.get(spec.accumulator).numpy)
+    if clause is not None and clause.round is not None:
+        return _in_integers(spec, clause, x, w, out)
+    if clause is not None and spec.input.dtype == "f32" and clause.dtype in words.NARROW_FLOATS:
+        return _convolve(spec, quantize.narrowed(x, clause.dtype), quantize.narrowed(w, clause.dtype), out)
+    return _convolve(spec, x.astype(np.float64), w.astype(np.float64), out)
 
 
 def _ordered(array: Array, tensor: Tensor, wanted: tuple[str, ...]) -> Array:
@@ -113,15 +125,13 @@ def _value(number: float | str | None, given: Arrays, default: float) -> Array:
 
 
 def _in_integers(spec: ConvSpec, clause: Compute, x: Array, w: Array, out: tuple[int, ...]) -> Array:
-    """`compute`: quantise, convolve exactly, restore: y = f32(sum) / (scale_x * scale_w)."""
+    """`compute`: quantise, convolve exactly (i32 modulo 2^64), restore; float32."""
     if not isinstance(clause.scales, tuple):
         raise Unavailable.of("'scale auto' has no reference: it needs calibration.", spec.place("compute"))
-    sx, sw = clause.scales
-    rounding = clause.round or "half_even"
+    (sx, sw), rounding = clause.scales, clause.round or "half_even"
     x_whole = quantize.to_integers(x, sx, clause.dtype, rounding)
     w_whole = quantize.to_integers(w, sw, clause.dtype, rounding)
-    total = _convolve(spec, x_whole, w_whole, out).astype(np.float32)
-    return (total / (np.float32(sx) * np.float32(sw))).astype(np.float64)
+    return quantize.to_real(_convolve(spec, x_whole, w_whole, out), clause.scales)
 
 
 # --- what follows the sum
@@ -130,14 +140,18 @@ def _in_integers(spec: ConvSpec, clause: Compute, x: Array, w: Array, out: tuple
 def _finish(spec: ConvSpec, total: Array, given: Arrays) -> Array:
     """Bias, steps, and the output's type and order of axes; `total` is (N, out, OC)."""
     order = ("N", *layout.output_axes(spec.spatial), "OC")
-    bias = None if spec.bias is None else given[spec.bias.name]
-    if spec.input.quantised:
-        total = _real(spec, total, bias, given)
-    elif bias is not None:
-        total = total + bias.astype(total.dtype)
+    if spec.bias is not None and not requantize.adds_real_bias(spec):
+        total = total + given[spec.bias.name].astype(total.dtype)
+    result = (_restored if spec.input.quantised else _steps)(spec, total, order, given)
+    stored = result.astype(np.float64) if dtypes.is_float(spec.output.dtype) else result
+    return stored.transpose(layout.permutation(order, spec.output.axes))
+
+
+def _steps(spec: ConvSpec, v: Array, order: tuple[str, ...], given: Arrays) -> Array:
+    """The `then` clauses, in the order written and in the type of `v`."""
     for step in spec.then:
-        total = FUNCTIONS[step.op](total, *_operands(spec, step, order, given, total.dtype))
-    return _stored(spec, total).transpose(layout.permutation(order, spec.output.axes))
+        v = FUNCTIONS[step.op](v, *_operands(spec, step, order, given, v.dtype))
+    return v
 
 
 def _operands(
@@ -152,23 +166,29 @@ def _operands(
         if tensor.role == "residual":
             array = _ordered(array, tensor, order)
         if isinstance(tensor.scale, float):
-            array = (array.astype(np.float32) - np.float32(tensor.zero or 0)) * np.float32(tensor.scale)
+            array = (array.astype(np.int64) - int(tensor.zero or 0)).astype(np.float32) * np.float32(tensor.scale)
         yield array.astype(dtype)
 
 
-def _real(spec: ConvSpec, total: Array, bias: Array | None, given: Arrays) -> Array:
-    """The real values, in float32, of exact sums over quantised tensors; an integer bias joins the sum."""
-    if bias is not None and bias.dtype.kind in "iu":
-        total = total + bias.astype(total.dtype)
-    scales = (_value(tensor.scale, given, 1.0).astype(np.float32) for tensor in (spec.input, spec.weight))
-    real = total.astype(np.float32) * (next(scales) * next(scales))
-    return real + bias.astype(np.float32) if bias is not None and bias.dtype.kind == "f" else real
+def _restored(spec: ConvSpec, total: Array, order: tuple[str, ...], given: Arrays) -> Array:
+    """What exact sums over quantised tensors become: float32 for a float output, else the output's integers."""
+    sx, sw = (_value(tensor.scale, given, 1.0).astype(np.float32) for tensor in (spec.input, spec.weight))
+    if spec.output.scale is None:
+        return _real(spec, total, sx, sw, order, given)
+    y, sums = requantize.Stored.of(spec.output), total.astype(np.int64)
+    profile = spec.requantize or "onnx"
+    if profile in words.INTEGER_PROFILES:
+        whole = requantize.in_integers(profile, sums, sx, sw, spec.then, y)
+    elif requantize.takes_one_factor(spec):
+        whole = requantize.by_one_factor(sums, sx, sw, spec.then, y)
+    else:
+        whole = requantize.from_real(profile, _real(spec, total, sx, sw, order, given), y)
+    return whole.astype(dtypes.get(spec.output.dtype).numpy)
 
 
-def _stored(spec: ConvSpec, total: Array) -> Array:
-    output = spec.output
-    if isinstance(output.scale, float):
-        if spec.requantize != "onnx":
-            raise Unavailable.of(f"'requantize {spec.requantize}' has no reference yet.", spec.place("requantize"))
-        return quantize.onnx(total, output.scale, int(output.zero or 0), output.dtype)
-    return total.astype(np.float64) if dtypes.is_float(output.dtype) else total
+def _real(spec: ConvSpec, total: Array, sx: Array, sw: Array, order: tuple[str, ...], given: Arrays) -> Array:
+    """The real values of sums, after a float bias and the steps, in float32."""
+    real = requantize.real_values(total, sx, sw)
+    if spec.bias is not None and requantize.adds_real_bias(spec):
+        real = real + given[spec.bias.name].astype(np.float32)
+    return _steps(spec, real, order, given)

@@ -1,19 +1,17 @@
-"""Which types go together, and what belongs to the type of a quantised tensor."""
+"""Which types go together, and what else belongs to a tensor's type."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from math import isfinite
 
 from convjit import dtypes
 from convjit.dsl import ast
 from convjit.errors import ConvError
-from convjit.spec import words
-from convjit.spec.evaluate import Scope, shown
+from convjit.spec import scales, words
+from convjit.spec.evaluate import Scope
+from convjit.spec.scales import Declared, param
 
-Declared = dict[str, ast.Tensor]
-"""The tensors of a convolution by name."""
+__all__ = ["Declared", "Details", "check_all", "default_output", "details", "param"]
 
 
 @dataclass(frozen=True)
@@ -36,8 +34,8 @@ def details(scope: Scope, tensor: ast.Tensor, declared: Declared) -> Details | N
     if tensor.sparse and tensor.role != "weight":
         scope.report("Only a weight can be sparse.", tensor.sparse.span, f"'{tensor.name.text}' is the {tensor.role}")
     in_range = _in_range(scope, tensor.in_range, dtype) if tensor.in_range else None
-    scale = _scale(scope, tensor, dtype, declared) if tensor.scale else None
-    zero = _zero(scope, tensor, dtype, declared) if tensor.zero else None
+    scale = scales.scale(scope, tensor, dtype, declared) if tensor.scale else None
+    zero = scales.zero(scope, tensor, dtype, declared) if tensor.zero else None
     return Details(dtype, in_range, scale, zero)
 
 
@@ -54,65 +52,6 @@ def _in_range(scope: Scope, given: ast.InRange, dtype: str) -> tuple[int, int] |
         scope.report("The range is empty.", given.span, f"{low} is more than {high}")
         return None
     return low, high
-
-
-def _scale(scope: Scope, tensor: ast.Tensor, dtype: str, declared: Declared) -> float | str | None:
-    given = tensor.scale
-    assert given is not None
-    if dtypes.is_float(dtype) or tensor.role in ("bias", "param"):
-        scope.report("Only an integer input, weight, residual or output has a scale.", given.span, f"this is {_kind(tensor)}")
-        return None
-    if isinstance(given, ast.Per):
-        return _vector(scope, tensor, given, declared, "scale", ("f32",))
-    value = scope.value(given)
-    if value is None:
-        return None
-    if value <= 0 or not isfinite(float(value)):
-        scope.report("A scale must be greater than 0.", given.span, f"is {shown(value)}")
-        return None
-    return float(value)
-
-
-def _zero(scope: Scope, tensor: ast.Tensor, dtype: str, declared: Declared) -> int | str | None:
-    given = tensor.zero
-    assert given is not None
-    if dtypes.is_float(dtype) or tensor.role in ("bias", "param"):
-        label = f"this is {_kind(tensor)}"
-        scope.report("Only an integer input, weight, residual or output has a zero point.", given.span, label)
-        return None
-    if isinstance(given, ast.Per):
-        return _vector(scope, tensor, given, declared, "zero", (dtype, "i32"))
-    return scope.whole(given, "The zero point", *dtypes.limits(dtype))
-
-
-def _kind(tensor: ast.Tensor) -> str:
-    return f"the {tensor.role} '{tensor.name.text}' of type {tensor.type.text}"
-
-
-def _vector(
-    scope: Scope, tensor: ast.Tensor, given: ast.Per, declared: Declared, word: str, allowed: Sequence[str]
-) -> str | None:
-    """The name of the param that holds one scale or zero point for each output channel of the weight."""
-    if tensor.role != "weight" or given.axis != "OC":
-        scope.report(
-            f"A {word} by axis is for a weight, per OC.", given.span, f"'{tensor.name.text}' is the {tensor.role}"
-        )
-        return None
-    return param(scope, given, declared, allowed)
-
-
-def param(scope: Scope, given: ast.Per, declared: Declared, allowed: Sequence[str]) -> str | None:
-    """The name of a declared param of one of the allowed types."""
-    found = declared.get(given.tensor)
-    if found is None or found.role != "param":
-        hint = f"Declare it: param {given.tensor} : {allowed[0]}[OC]"
-        scope.report(f"There is no param '{given.tensor}'.", given.span, "not declared", hint=hint)
-        return None
-    if found.type.text not in allowed:
-        message = f"The param '{given.tensor}' must be {' or '.join(dict.fromkeys(allowed))} here."
-        scope.report(message, given.span, f"it is {found.type.text}")
-        return None
-    return given.tensor
 
 
 def check_product(scope: Scope, x: ast.Tensor, w: ast.Tensor) -> bool:
@@ -169,6 +108,8 @@ def check_addend(scope: Scope, tensor: ast.Tensor, x: ast.Tensor, y: ast.Tensor)
     if tensor.scale is not None:
         if x.scale is None:
             scope.report("A quantised residual needs a quantised convolution.", tensor.name.span, "has a scale")
+        if tensor.role == "residual":
+            scales.check_bits(scope, tensor)
         return
     allowed = _addends(tensor.role, x, y)
     if tensor.type.text not in allowed:
@@ -192,6 +133,7 @@ def check_all(scope: Scope, declared: Declared) -> None:
     if not check_product(scope, x, w):
         return
     check_output(scope, x, w, y)
+    scales.check_bits(scope, y)
     for tensor in declared.values():
         if tensor.role in ("bias", "residual"):
             check_addend(scope, tensor, x, y)

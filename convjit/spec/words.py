@@ -6,8 +6,14 @@ DATAFLOWS = ("auto", "output_stationary", "weight_stationary", "input_stationary
 ALGORITHMS = ("auto", "direct", "winograd", "im2col")
 WINOGRAD_TILES = (2, 4, 6)
 PROFILES = ("onnx", "stablehlo", "onednn", "xnnpack", "tflite_single", "tflite_double")
+INTEGER_PROFILES = ("tflite_single", "tflite_double")
+"""The profiles that go from the sum to the output in integers."""
+
 ROUNDINGS = ("toward_zero", "half_even", "half_away", "floor")
-COMPUTE_TYPES = ("i8", "i16", "bf16", "f16", "tf32", "f32")
+COMPUTE_TYPES = ("i8", "i16", "i32", "bf16", "f16", "tf32", "f32")
+NARROW_FLOATS = ("bf16", "f16")
+"""The types of `compute` that numbers of f32 are rounded to."""
+
 PADDINGS = ("valid", "same", "same_lower")
 
 SMALL = ("u8", "i8", "u4", "i4")
@@ -31,6 +37,9 @@ STEPS: dict[str, tuple[str, ...]] = {
     "mul": ("residual",),
 }
 """The steps of `then` clauses, and what follows their word."""
+
+COMPARING_STEPS = frozenset({"relu", "relu6", "clip"})
+"""The steps that only compare with numbers: they act on integers of the output as well as on real numbers."""
 
 EXACT_STEPS = frozenset({"relu", "relu6", "clip", "add", "mul"})
 """The steps that an integer output without a scale can take: their results are integers."""

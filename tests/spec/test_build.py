@@ -76,3 +76,5 @@ def test_what_is_no_program() -> None:
         "error: The weight has an unknown option 'zro'.\n  hint: There are in_range, sparse, scale, zero."
     )
     assert refused(then=[("clip", 0, [])]) == "error: [] is not a number."
+    assert refused(then=[("clip", 0, float("inf"))]) == "error: inf is not a number."
+    assert refused(weight=(*W, {"scale": float("nan")})) == "error: nan is not a number."

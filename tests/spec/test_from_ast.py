@@ -53,6 +53,7 @@ def test_accumulators() -> None:
         assert one(x=X.replace("f32", dtype), w=W.replace("f32", dtype)).accumulator == wide
     assert one("compute i16 scale auto").accumulator == "i64"
     assert one("compute i8 scale auto").accumulator == "i32"
+    assert one("compute i32 scale auto").accumulator == "i64"
     assert one("compute bf16").accumulator == "f32"
     quantised = ("output y : i8[N, OH, OW, OC] scale 1",)
     for dtype, wide in {"i8": "i32", "i16": "i64"}.items():
@@ -130,11 +131,12 @@ def test_transposed() -> None:
 def test_steps_and_options() -> None:
     spec = one(
         "residual r : f32[N, OH, OW, OC]", "param s : f32[OC]", "then clip -1 TOP", "then scale s per OC", "then add r",
-        "algorithm winograd 4", "error 1e-6", "compute i16 scale w 3, x 1/4", "target cuda:sm_80", "threads 3",
+        "algorithm im2col", "error 1e-6", "compute i16 scale w 3, x 1/4", "target cuda:sm_80", "threads 3",
         before="let TOP = 6",
     )  # fmt: skip
     assert spec.then == (Then("clip", (-1.0, 6.0)), Then("scale", ("s",)), Then("add", ("r",)))
-    assert (spec.algorithm, spec.error, spec.target, spec.threads) == ("winograd 4", 1e-6, "cuda:sm_80", 3)
+    assert (spec.algorithm, spec.error, spec.target, spec.threads) == ("im2col", 1e-6, "cuda:sm_80", 3)
+    assert one("algorithm winograd 4").algorithm == one("algorithm winograd 4", "compute bf16").algorithm == "winograd 4"
     assert spec.compute == Compute("i16", (0.25, 3.0), "half_even")
     assert [t.name for t in spec.arguments] == ["x", "w", "r", "s"]
     assert (spec.residuals[0].name, spec.params[0].name, spec.tensor("s").role) == ("r", "s", "param")

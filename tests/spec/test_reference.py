@@ -278,12 +278,6 @@ def test_what_has_no_reference() -> None:
     auto = one("conv a { input x : f32[N=1, W=5, C=2]; weight w : f32[OC=3, KW=3, IC=2]; compute i8 scale auto }")
     with pytest.raises(Unavailable, match="'scale auto' has no reference: it needs calibration."):
         reference(auto, np.zeros((1, 5, 2)), np.zeros((3, 3, 2)))
-    profile = one("""conv a {
-        input x : u8[N=1, W=5, C=2] scale 1; weight w : i8[OC=3, KW=3, IC=2] scale 1
-        output y : u8[N, OW, OC] scale 1; requantize xnnpack
-    }""")
-    with pytest.raises(Unavailable, match="'requantize xnnpack' has no reference yet."):
-        reference(profile, np.zeros((1, 5, 2), np.uint8), np.zeros((3, 3, 2), np.int8))
 
 
 def test_against_pytorch() -> None:

@@ -1,0 +1,117 @@
+"""Sums of 64 bits in parts of 32: an instruction that sums products into 32 bits does the work, and parts are added up.
+
+How many products a part may have must be proved: by the declared ranges of the tensors, or at `bind` by the certificate
+of the weights at hand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from math import prod
+
+from convjit import dtypes
+from convjit.schedule.line import axes, loops, sums, tile
+from convjit.schedule.operands import zero_left
+from convjit.schedule.schedule import Item, Level, Pack, Phase, Schedule, Stage
+from convjit.spec.conv import ConvSpec
+
+LEAST = 3
+"""Products of one part for each product that an instruction sums from which parts are worth it."""
+
+
+@dataclass(frozen=True)
+class Proof:
+    """What is known of the numbers that are multiplied: every 32-bit sum of so many neighbouring channels of one tap fits,
+    and of so many whole taps in a row; and no pair of bytes leaves 16 bits (vpmaddubsw)."""
+
+    channels: int = 0
+    taps: int = 0
+    pairs: bool = False
+
+
+NOTHING = Proof()
+
+
+def declared(spec: ConvSpec) -> Proof:
+    """What types and declared ranges alone prove."""
+    x, w = (ends(t.dtype, t.in_range) for t in (spec.input, spec.weight))
+    largest = max(1, *(abs(a * b) for a in x for b in w))
+    products = (2**31 - 1) // largest
+    pairs = 2 * max(a * b for a in x for b in w) <= 32767 and 2 * min(a * b for a in x for b in w) >= -32768
+    return Proof(products, products // spec.ic_per_group, pairs)
+
+
+def ends(dtype: str, in_range: tuple[int, int] | None) -> tuple[int, int, int]:
+    """Least and greatest number, and the 0 that what lies outside counts as."""
+    low, high = in_range or dtypes.limits(dtype)
+    return low, high, 0
+
+
+def both(a: Proof, b: Proof) -> Proof:
+    """What either proves."""
+    return Proof(max(a.channels, b.channels), max(a.taps, b.taps), a.pairs or b.pairs)
+
+
+def in_parts(schedule: Schedule, spec: ConvSpec, proof: Proof, back: bool) -> Schedule | None:
+    """The schedule with its sums in parts; None where parts would be too small, or its loops do not let them. `back`:
+    taps outside the image are given back to the whole sums (`gives_back`)."""
+    phase = schedule.phases[0]
+    items = phase.items
+    place = next(i for i, s in enumerate(items) if isinstance(s, Stage) and s.tensor == spec.output.name)
+    summed = [i for i, l in enumerate(items) if isinstance(l, Level) and l.axis in sums(spec) and l.kind != "dot"]
+    if not summed or summed[0] < place or any(items[i].kind != "serial" for i in summed):  # type: ignore[union-attr]
+        return None
+    found = placed(phase, spec, summed, proof, back)
+    if found is None:
+        return None
+    reason = "64-bit sums are added up from 32-bit ones, which are proved to fit"
+    return replace(schedule, phases=(replace(phase, items=found),), reasons=(*schedule.reasons, reason))
+
+
+def gives_back(spec: ConvSpec, phase_packs: Iterable[Pack]) -> bool:
+    """Whether taps outside the image must be given back what a zero point took off (`nest.borders`)."""
+    return zero_left(spec, phase_packs) != 0 and any(side for pair in spec.pad for side in pair)
+
+
+def placed(phase: Phase, spec: ConvSpec, summed: list[int], proof: Proof, back: bool) -> tuple[Item, ...] | None:
+    """The line with the part's stage as far out as the proof allows."""
+    items, name = phase.items, spec.output.name
+    place = next(i for i, s in enumerate(items) if isinstance(s, Stage) and s.tensor == name)
+    part, whole = Stage(name, as_type="i32"), Stage(name, "scratch")
+    sizes = {a: n or 0 for a, n in axes(spec).items()}
+    for at in summed:
+        inside = [items[i] for i in summed if i >= at]
+        taps = prod(sizes[l.axis] for l in inside if isinstance(l, Level) and l.axis != "c")
+        every = {l.axis for l in inside if isinstance(l, Level)}
+        if "c" not in every and sizes["c"] > 1:
+            return None  # channels lie outside the taps: parts would mix them
+        if taps <= proof.taps or (taps == 1 and sizes["c"] <= proof.channels):
+            if at == summed[0] and not back:
+                return (*items[:place], part, *items[place + 1 :])
+            return (*items[:place], whole, *items[place + 1 : at], part, *items[at:])
+    last = items[summed[-1]]
+    assert isinstance(last, Level)
+    deep = max(last.step, tile_of_dot(spec, phase))
+    size = proof.channels // deep * deep
+    if last.axis != "c" or size < LEAST * deep:
+        return None
+    at = summed[-1]
+    return (*items[:place], whole, *items[place + 1 : at], Level("c", size), part, *items[at:])
+
+
+def tile_of_dot(spec: ConvSpec, phase: Phase) -> int:
+    """Products that an instruction sums."""
+    return next((tile(spec, phase, l) or 1 for l in loops(phase) if l.kind == "dot"), 1)
+
+
+def products(spec: ConvSpec, phase: Phase, stage: Stage) -> tuple[int, int]:
+    """Taps, and channels of each, that a part adds up."""
+    items = phase.items
+    inside = [l for l in items[items.index(stage) :] if isinstance(l, Level) and l.axis in sums(spec)]
+    first: dict[str, Level] = {}
+    for l in inside:
+        first.setdefault(l.axis, l)
+    counts = {a: (tile(spec, phase, l) or 1) if l in loops(phase) else 1 for a, l in first.items()}
+    channels = counts.pop("c", 1)
+    return prod(counts.values()), channels

@@ -1,0 +1,61 @@
+"""From the weights at hand to what a schedule may rely on: a certificate, and the proof that it gives."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from convjit import dtypes
+from convjit.schedule.operands import multiplied
+from convjit.schedule.parts import NOTHING, Proof
+from convjit.schedule.schedule import Pack
+from convjit.spec.certificate import Certificate, certify
+from convjit.spec.conv import ConvSpec
+from convjit.spec.quantize import to_integers
+
+
+def certificate(spec: ConvSpec, given: Mapping[str, Any]) -> Certificate | None:
+    """Of the weight among the arrays given, with the bias and the zero points if they are there; None for floats, where
+    something is lacking, and for arrays that NumPy cannot read (those of a GPU). `compute`: of the quantised weight."""
+    integers = spec.computes_integers
+    if spec.weight.name not in given or not (integers or not dtypes.is_float(spec.input.dtype)):
+        return None
+    arrays = {name: on_host(array) for name, array in given.items()}
+    weight = arrays[spec.weight.name]
+    if weight is None:
+        return None
+    if integers:
+        return computed(spec, weight)
+    zero = arrays.get(spec.weight.zero) if isinstance(spec.weight.zero, str) else None
+    if isinstance(spec.weight.zero, str) and zero is None:
+        return None
+    bias = arrays.get(spec.bias.name) if spec.bias else None
+    return certify(spec, weight, zero=zero, bias=bias)
+
+
+def computed(spec: ConvSpec, weight: np.ndarray[Any, Any]) -> Certificate | None:
+    """Of the integers that `compute` makes of the weight."""
+    clause = spec.compute
+    if clause is None or not isinstance(clause.scales, tuple):
+        return None
+    plain = multiplied(spec, (Pack(spec.input.name, (), clause.dtype), Pack(spec.weight.name, (), clause.dtype)))
+    whole = to_integers(weight, clause.scales[1], clause.dtype, clause.round or "half_even")
+    return certify(plain, whole.astype(dtypes.get(clause.dtype).numpy))
+
+
+def on_host(array: Any) -> np.ndarray[Any, Any] | None:
+    """The array as NumPy's, without a copy; None where it lies elsewhere."""
+    try:
+        return np.asarray(array) if hasattr(array, "__array__") else np.from_dlpack(array)
+    except (TypeError, ValueError, RuntimeError, BufferError):
+        return None
+
+
+def proof(found: Certificate | None) -> Proof:
+    """What the certificate proves of 32-bit parts of sums."""
+    words = found.words if found else None
+    if words is None:
+        return NOTHING
+    return Proof(2 * (words.chunk32 or 0), words.taps32 or 0)
