@@ -227,7 +227,7 @@ def _row(row: Row, machine: Machine) -> str:
         need = INTRINSICS.get(name)
         if need is None:
             return f"'{name}' is not among the functions that a row may call"
-        if machine.kind == "cpu" and need.feature and need.feature not in machine.features:
+        if machine.kind == "cpu" and not need.met(machine.features):
             return f"'{name}' needs {need.feature}"
         if need.sm > machine.sm:
             return f"'{name}' needs sm_{need.sm}, the machine is {machine.name}"

@@ -1,7 +1,7 @@
 """x86 with AVX2, FMA, F16C and BMI2 and nothing beyond (Haswell and Zen on). Cache figures: Intel's optimisation manual."""
 
 from convjit.machine.machine import Cache, Machine
-from convjit.machine.rows import fma, mad, pairs
+from convjit.machine.rows import fma, mad, pairs, quads
 
 FEATURES = "+avx2,+fma,+f16c,+bmi2"
 REQUIRED = ("avx2", "fma", "f16c", "bmi2")
@@ -18,6 +18,7 @@ ROWS = (
     *mad(128, "avx2"),
     *mad(),
     *pairs(8, "llvm.x86.avx2.pmadd.wd", "avx2"),
+    *quads(8, "llvm.x86.avx2.pmadd.ub.sw", "llvm.x86.avx2.pmadd.wd", "avx2"),
 )
 
 MACHINE = Machine(

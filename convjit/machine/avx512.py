@@ -3,7 +3,7 @@ the third level's and `load_cost` as measured on Emerald Rapids."""
 
 from convjit.machine import avx2
 from convjit.machine.machine import Cache, Machine
-from convjit.machine.rows import fma, mad, pairs
+from convjit.machine.rows import fma, mad, pairs, quads
 
 FEATURES = f"{avx2.FEATURES},+avx512f,+avx512bw,+avx512dq,+avx512vl,+avx512cd"
 REQUIRED = (*avx2.REQUIRED, "avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512cd")
@@ -18,6 +18,7 @@ ROWS = (
     *fma("f64", 8, feature="avx512f"),
     *mad(512, "avx512f"),
     *pairs(16, "llvm.x86.avx512.pmaddw.d.512", "avx512bw"),
+    *quads(16, "llvm.x86.avx512.pmaddubs.w.512", "llvm.x86.avx512.pmaddw.d.512", "avx512bw"),
     *avx2.ROWS,
 )
 

@@ -11,11 +11,16 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Need:
-    """An LLVM feature (CPU), or the least sm and PTX version (GPU, `sm` above 0)."""
+    """An LLVM feature (CPU), one of several where they stand with `or` between, or the least sm and PTX version (GPU, `sm`
+    above 0)."""
 
     feature: str = ""
     sm: int = 0
     ptx: int = 0
+
+    def met(self, features: frozenset[str]) -> bool:
+        """Whether a CPU with these features has it."""
+        return not self.feature or bool(features.intersection(self.feature.split(" or ")))
 
 
 ANYWHERE = Need()
@@ -29,10 +34,12 @@ INTRINSICS: dict[str, Need] = {
     "llvm.fma.v8f32": Need("fma"),
     "llvm.fma.v8f64": Need("avx512f"),
     "llvm.fma.v16f32": Need("avx512f"),
-    "llvm.x86.avx512.vpdpbusd.256": Need("avxvnni"),
+    "llvm.x86.avx512.vpdpbusd.256": Need("avxvnni or avx512vnni"),
     "llvm.x86.avx512.vpdpbusd.512": Need("avx512vnni"),
-    "llvm.x86.avx512.vpdpwssd.256": Need("avxvnni"),
+    "llvm.x86.avx512.vpdpwssd.256": Need("avxvnni or avx512vnni"),
     "llvm.x86.avx512.vpdpwssd.512": Need("avx512vnni"),
     "llvm.x86.avx2.pmadd.wd": Need("avx2"),
+    "llvm.x86.avx2.pmadd.ub.sw": Need("avx2"),
+    "llvm.x86.avx512.pmaddubs.w.512": Need("avx512bw"),
     "llvm.x86.avx512.pmaddw.d.512": Need("avx512bw"),
 }

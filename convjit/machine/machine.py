@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -33,6 +34,9 @@ class Row:
     `(("n", 16), ("k", 4))`. `operands` are the kernel types of a, b, accumulator; the result's is the accumulator's.
     A fragment (GPU matrices) is a line of the schedule's language: which element lies in which register and lane.
 
+    `proof` names what must be known of the numbers, or the row is not exact: "pairs" (no two neighbouring products of bytes
+    leave 16 bits together).
+
     `code` is LLVM IR with {out} {a} {b} {acc} and {t}, the start of names for values in between; `declare` what it
     calls. `feature` (CPU) or `sm` and `ptx` (GPU) is what the machine must have. `meaning` is the definition.
     """
@@ -48,6 +52,7 @@ class Row:
     sm: int = 0
     ptx: int = 0
     fragments: tuple[str, str, str] = ("", "", "")
+    proof: str = ""
 
     def role(self, name: str) -> int:
         """How many of that role one instruction covers; 1 where it says nothing."""
@@ -121,9 +126,18 @@ class Machine:
         """
         return max(1, self.vector_bits // bits) if self.kind == "cpu" else 1
 
+    def exact(self, pairs: bool) -> Machine:
+        """The machine with the rows that are exact: those that need no proof, or have it."""
+        return self if pairs or not any(row.proof for row in self.rows) else _without_proof(self)
+
     def cache(self, name: str) -> Cache:
         """The level of that name ("L1", "L2", "L3", "memory"; "shared" on a GPU)."""
         for cache in self.caches:
             if cache.name == name:
                 return cache
         raise InternalError(f"{self.name} has no memory level named {name}")
+
+
+@lru_cache(maxsize=16)
+def _without_proof(machine: Machine) -> Machine:
+    return replace(machine, rows=tuple(row for row in machine.rows if not row.proof))

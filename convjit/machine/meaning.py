@@ -35,6 +35,15 @@ def dot_product(types: tuple[str, str], a: Array, b: Array, acc: Array) -> Array
         return np.asarray(products.sum(-1, dtype=acc.dtype) + acc)
 
 
+def saturating_dot_product(types: tuple[str, str], a: Array, b: Array, acc: Array) -> Array:
+    """The sum over the bytes of each lane, and acc: two products each are added first, and saturate to 16 bits."""
+    parts = (np.ascontiguousarray(np.broadcast_to(v, acc.shape)) for v in (a, b))
+    x, w = (v.view(dtypes.get(name).numpy).astype(np.int32) for v, name in zip(parts, types, strict=True))
+    pairs = (x * w).reshape(*acc.shape, 2, 2).sum(-1)
+    with np.errstate(over="ignore"):
+        return np.asarray(np.clip(pairs, -(2**15), 2**15 - 1).sum(-1, dtype=acc.dtype) + acc)
+
+
 def fused_multiply_add(a: Array, b: Array, acc: Array) -> Array:
     """a*b + acc with one rounding, for f32 and f64."""
     with np.errstate(all="ignore"):

@@ -6,7 +6,13 @@ from functools import partial
 
 from convjit.dtypes import bits, is_signed
 from convjit.machine.machine import Row
-from convjit.machine.meaning import dot_product, fused_multiply_add, integer_multiply_add, multiply_then_add
+from convjit.machine.meaning import (
+    dot_product,
+    fused_multiply_add,
+    integer_multiply_add,
+    multiply_then_add,
+    saturating_dot_product,
+)
 
 LLVM = {"f32": "float", "f64": "double"}
 
@@ -77,9 +83,12 @@ def pairs(lanes: int, function: str, feature: str) -> tuple[Row, ...]:
 
 
 def vnni(lanes: int, feature: str) -> tuple[Row, ...]:
-    """Four products of bytes (vpdpbusd), or two of 16-bit numbers (vpdpwssd), for each 32-bit sum, with the addition."""
+    """Four products of bytes (vpdpbusd), or two of 16-bit numbers (vpdpwssd), for each 32-bit sum, with the addition. The
+    bytes of one factor are unsigned: it may be either."""
+    bytes_ = f"llvm.x86.avx512.vpdpbusd.{32 * lanes}"
     return (
-        _vnni("dot_u8_i8", ("u8", "i8"), lanes, f"llvm.x86.avx512.vpdpbusd.{32 * lanes}", feature),
+        _vnni("dot_u8_i8", ("u8", "i8"), lanes, bytes_, feature),
+        _vnni("dot_i8_u8", ("i8", "u8"), lanes, bytes_, feature),
         _vnni("dot_i16_i16", ("i16", "i16"), lanes, f"llvm.x86.avx512.vpdpwssd.{32 * lanes}", feature),
     )
 
@@ -87,6 +96,7 @@ def vnni(lanes: int, feature: str) -> tuple[Row, ...]:
 def _vnni(name: str, types: tuple[str, str], n: int, function: str, feature: str) -> Row:
     one = bits(types[0])
     total, parts = f"<{n} x i32>", f"<{n * 32 // one} x i{one}>"
+    first, second = ("x", "w") if types[1] != "u8" else ("w", "x")
     return Row(
         name=name,
         types=(*types, "i32"),
@@ -95,11 +105,40 @@ def _vnni(name: str, types: tuple[str, str], n: int, function: str, feature: str
         code=(
             f"{{t}}x = bitcast {total} {{a}} to {parts}",
             f"{{t}}w = bitcast {total} {{b}} to {parts}",
-            f"{{out}} = call {total} @{function}({total} {{acc}}, {parts} {{t}}x, {parts} {{t}}w)",
+            f"{{out}} = call {total} @{function}({total} {{acc}}, {parts} {{t}}{first}, {parts} {{t}}{second})",
         ),
         meaning=partial(dot_product, types),
         declare=(f"declare {total} @{function}({total}, {parts}, {parts})",),
         feature=feature,
+    )
+
+
+def quads(lanes: int, pairs: str, words: str, feature: str) -> tuple[Row, ...]:
+    """Four products of bytes for each 32-bit sum where there is no vpdpbusd: two and two by vpmaddubsw, which saturates to
+    16 bits, the two sums by vpmaddwd with ones. Exact only where no pair saturates."""
+    return tuple(_quad(types, lanes, pairs, words, feature) for types in (("u8", "i8"), ("i8", "u8")))
+
+
+def _quad(types: tuple[str, str], n: int, pairs: str, words: str, feature: str) -> Row:
+    total, wide, narrow = f"<{n} x i32>", f"<{2 * n} x i16>", f"<{4 * n} x i8>"
+    first, second = ("x", "w") if types[0] == "u8" else ("w", "x")
+    ones = f"<{', '.join(['i16 1'] * (2 * n))}>"
+    return Row(
+        name=f"quad_{types[0]}_{types[1]}",
+        types=(*types, "i32"),
+        roles=(("n", n), ("k", 4)),
+        operands=(f"i32x{n}",) * 3,
+        code=(
+            f"{{t}}x = bitcast {total} {{a}} to {narrow}",
+            f"{{t}}w = bitcast {total} {{b}} to {narrow}",
+            f"{{t}}p = call {wide} @{pairs}({narrow} {{t}}{first}, {narrow} {{t}}{second})",
+            f"{{t}}s = call {total} @{words}({wide} {{t}}p, {wide} {ones})",
+            f"{{out}} = add {total} {{t}}s, {{acc}}",
+        ),
+        meaning=partial(saturating_dot_product, types),
+        declare=(f"declare {wide} @{pairs}({narrow}, {narrow})", f"declare {total} @{words}({wide}, {wide})"),
+        feature=feature,
+        proof="pairs",
     )
 
 

@@ -7,9 +7,8 @@ from convjit.machine.machine import Machine
 from convjit.schedule import from_ast
 from convjit.schedule.dataflow import DATAFLOWS, MISSING, Generator
 from convjit.schedule.legal import check
-from convjit.schedule.operands import multiplied
 from convjit.schedule.packing import dots, packing, with_packs
-from convjit.schedule.parts import NOTHING, Proof, both, declared, gives_back, in_parts
+from convjit.schedule.parts import NOTHING, Proof, gives_back, in_parts, known
 from convjit.schedule.schedule import Schedule
 from convjit.spec.conv import ConvSpec
 
@@ -35,11 +34,13 @@ def choose(spec: ConvSpec, machine: Machine, proof: Proof = NOTHING) -> Schedule
 def made(spec: ConvSpec, machine: Machine, generator: Generator, proof: Proof) -> Schedule:
     """By a dataflow's generator, over the operands as they are best multiplied; 64-bit sums in parts where that is proved."""
     if spec.accumulator == "i64" and machine.kind == "cpu" and spec.dataflow in IN_PARTS:
-        packs = packing(spec, machine, "i32")
-        plain = multiplied(spec, packs, "i32")
-        if dots(machine, *plain.types) > 1:
-            schedule = in_parts(generator(plain, machine), plain, both(proof, declared(plain)), gives_back(spec, packs))
+        packs = packing(spec, machine, "i32", proof)
+        plain, sure = known(spec, packs, proof, "i32")
+        exact = machine.exact(sure.pairs)
+        if dots(exact, *plain.types) > 1:
+            schedule = in_parts(generator(plain, exact), plain, sure, gives_back(spec, packs))
             if schedule:
                 return with_packs(schedule, spec, packs)
-    packs = packing(spec, machine, spec.accumulator)
-    return with_packs(generator(multiplied(spec, packs), machine), spec, packs)
+    packs = packing(spec, machine, spec.accumulator, proof)
+    plain, sure = known(spec, packs, proof)
+    return with_packs(generator(plain, machine.exact(sure.pairs)), spec, packs)

@@ -15,8 +15,8 @@ from convjit.machine.machine import Machine
 from convjit.schedule.legal_packs import pack_line, packs
 from convjit.schedule.legal_stages import output, positions, staging
 from convjit.schedule.line import axes, lane_count, loops, stages, sums, tile
-from convjit.schedule.operands import multiplied, sum_type
-from convjit.schedule.parts import NOTHING, Proof, both, declared, gives_back, products
+from convjit.schedule.operands import sum_type
+from convjit.schedule.parts import NOTHING, Proof, gives_back, known, products
 from convjit.schedule.schedule import Level, Phase, Schedule
 from convjit.spec.conv import ConvSpec
 
@@ -42,9 +42,10 @@ def check(spec: ConvSpec, schedule: Schedule, machine: Machine, proof: Proof = N
         raise ConvError.of(text, dict(spec.places).get("dataflow"), hint="Write one block: 'dataflow { … }'.")
     phase = schedule.phases[0]
     found = list(packs(spec, phase, machine))
-    plain = multiplied(spec, phase.packs, sum_type(spec, phase))
-    found += dict.fromkeys(d for rule in RULES for d in rule(plain, phase, machine))
-    found += in_parts(spec, plain, phase, both(proof, declared(plain)))
+    plain, sure = known(spec, phase.packs, proof, sum_type(spec, phase))
+    exact = machine.exact(sure.pairs)
+    found += dict.fromkeys(d for rule in RULES for d in rule(plain, phase, exact))
+    found += in_parts(spec, plain, phase, sure)
     wrong = [d for d in found if d.code != "later"]
     if wrong:
         raise ConvError(*wrong)

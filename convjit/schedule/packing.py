@@ -13,6 +13,7 @@ from math import prod
 from convjit.dtypes import bits, is_float
 from convjit.machine.machine import Machine
 from convjit.schedule.operands import TURNED, kinds
+from convjit.schedule.parts import NOTHING, Proof, known
 from convjit.schedule.schedule import Level, Pack, Phase, Schedule
 from convjit.spec.conv import ConvSpec
 from convjit.spec.tensor import Tensor
@@ -21,12 +22,12 @@ OFTEN = 24
 """Products that each number of the input must enter to be worth packing."""
 
 
-def packing(spec: ConvSpec, machine: Machine, total: str) -> tuple[Pack, ...]:
+def packing(spec: ConvSpec, machine: Machine, total: str, proof: Proof = NOTHING) -> tuple[Pack, ...]:
     """The operands that are packed in another type or order; the weight's order is the generator's. `total`: the type
     that products are added up in."""
     x, w = must(spec)
     if not x and not w and not is_float(spec.input.dtype):
-        x, w = better(spec, machine, total)
+        x, w = better(spec, machine, total, proof)
     packs = []
     deep = channels_last(spec, machine, (x or spec.input.dtype, w or spec.weight.dtype, total))
     if x or deep:
@@ -57,16 +58,16 @@ def dots(machine: Machine, x: str, w: str, total: str) -> int:
     return max((r.role("k") for r in machine.rows if r.types == (x, w, total)), default=0)
 
 
-def better(spec: ConvSpec, machine: Machine, total: str) -> tuple[str, str]:
+def better(spec: ConvSpec, machine: Machine, total: str, proof: Proof) -> tuple[str, str]:
     """Types that the machine multiplies faster."""
     x, w = spec.input.dtype, spec.weight.dtype
+    ways = ("", TURNED.get(x, ""))
     if machine.kind != "cpu" or total != "i32" or bits(x) > 8 or spec.ic_per_group < 2 or reuse(spec) < OFTEN:
         return "", ""
-    if dots(machine, x, w, total) == 4:
-        return "", ""
-    turned = TURNED[x]
-    if dots(machine, turned, w, total) == 4:
-        return turned, ""
+    for way in ways:
+        _, sure = known(spec, (Pack(spec.input.name, (), way),), proof)
+        if dots(machine.exact(sure.pairs), way or x, w, total) == 4:
+            return way, ""
     return ("i16", "i16") if dots(machine, "i16", "i16", total) else ("", "")
 
 

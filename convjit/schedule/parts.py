@@ -12,7 +12,7 @@ from math import prod
 
 from convjit import dtypes
 from convjit.schedule.line import axes, loops, sums, tile
-from convjit.schedule.operands import zero_left
+from convjit.schedule.operands import TURNED, multiplied, zero_left
 from convjit.schedule.schedule import Item, Level, Pack, Phase, Schedule, Stage
 from convjit.spec.conv import ConvSpec
 
@@ -23,11 +23,12 @@ LEAST = 3
 @dataclass(frozen=True)
 class Proof:
     """What is known of the numbers that are multiplied: every 32-bit sum of so many neighbouring channels of one tap fits,
-    and of so many whole taps in a row; and no pair of bytes leaves 16 bits (vpmaddubsw)."""
+    and of so many whole taps in a row; and no pair of products of bytes leaves 16 bits (vpmaddubsw), of the input as it is, or moved by 128 (`turned`)."""
 
     channels: int = 0
     taps: int = 0
     pairs: bool = False
+    turned: bool = False
 
 
 NOTHING = Proof()
@@ -35,6 +36,8 @@ NOTHING = Proof()
 
 def declared(spec: ConvSpec) -> Proof:
     """What types and declared ranges alone prove."""
+    if dtypes.is_float(spec.input.dtype) or dtypes.is_float(spec.weight.dtype):
+        return NOTHING
     x, w = (ends(t.dtype, t.in_range) for t in (spec.input, spec.weight))
     largest = max(1, *(abs(a * b) for a in x for b in w))
     products = (2**31 - 1) // largest
@@ -50,7 +53,17 @@ def ends(dtype: str, in_range: tuple[int, int] | None) -> tuple[int, int, int]:
 
 def both(a: Proof, b: Proof) -> Proof:
     """What either proves."""
-    return Proof(max(a.channels, b.channels), max(a.taps, b.taps), a.pairs or b.pairs)
+    return Proof(max(a.channels, b.channels), max(a.taps, b.taps), a.pairs or b.pairs, a.turned or b.turned)
+
+
+def known(spec: ConvSpec, packs: Iterable[Pack], proof: Proof, total: str = "") -> tuple[ConvSpec, Proof]:
+    """What is multiplied when operands are packed so, and what is known of it: `proof`, and what its ranges say."""
+    packs = tuple(packs)
+    plain = multiplied(spec, packs, total)
+    moved = TURNED.get(spec.input.dtype) == plain.input.dtype
+    own = replace(proof, pairs=proof.turned if moved else proof.pairs)
+    same = plain.weight.dtype == spec.weight.dtype and plain.input.dtype in (spec.input.dtype, TURNED.get(spec.input.dtype))
+    return plain, both(own if same else replace(own, pairs=False), declared(plain))
 
 
 def in_parts(schedule: Schedule, spec: ConvSpec, proof: Proof, back: bool) -> Schedule | None:

@@ -54,8 +54,11 @@ def on_host(array: Any) -> np.ndarray[Any, Any] | None:
 
 
 def proof(found: Certificate | None) -> Proof:
-    """What the certificate proves of 32-bit parts of sums."""
-    words = found.words if found else None
-    if words is None:
+    """What the certificate proves of 32-bit parts of sums, and of pairs of bytes."""
+    if found is None:
         return NOTHING
-    return Proof(2 * (words.chunk32 or 0), words.taps32 or 0)
+    words = found.words
+    channels, taps = (2 * (words.chunk32 or 0), words.taps32 or 0) if words else (0, 0)
+    plain, turned = (view is not None and view.unsafe is not None and not any(view.unsafe)
+                     for view in map(found.view, ("plain", "shifted")))  # fmt: skip
+    return Proof(channels, taps, plain, turned)

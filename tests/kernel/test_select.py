@@ -20,7 +20,9 @@ def test_find_row() -> None:
     assert (row.name, row.operands) == ("fma", ("f32x8", "f32x8", "f32x8"))
     assert find_row(avx2, F32, (("n", 16),)) is None
     assert find_row(avx2, F32, (("n", 8), ("k", 2))) is None
-    assert find_row(avx2, ("u8", "i8", "i32"), (("n", 8), ("k", 4))) is None
+    unproven = find_row(avx2, ("u8", "i8", "i32"), (("n", 8), ("k", 4)))
+    assert unproven is not None and unproven.proof == "pairs"
+    assert find_row(avx2.exact(pairs=False), ("u8", "i8", "i32"), (("n", 8), ("k", 4))) is None
     assert find_row(avx2, F32, ()) is find_row(avx2, F32, (("n", 1),)) is not None
 
 
