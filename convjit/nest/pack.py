@@ -151,7 +151,7 @@ def by_threads(levels: list[Level], sizes: Mapping[str, Affine]) -> list[Level]:
         many = axis == shared and sizes[axis].const > THREADS
         found += [Level(axis, THREADS, "block")] if many else []
         found.append(Level(axis, 1, "thread" if axis == shared else "block"))
-    return found
+    return sorted(found, key=lambda l: l.kind != "block")  # blocks stand outside
 
 
 CHUNK = 4096
