@@ -15,10 +15,13 @@ import numpy as np
 
 import convjit
 from convjit import dtypes
+from convjit.api import read
 from convjit.machine.rows import EXACT
 from convjit.spec.conv import ConvSpec
 from tests import guard, shapes
 from tests.fuzz import same
+from tests.quantised_programs import arrays as quantised_arrays
+from tests.quantised_programs import program
 from tests.random_specs import Array, random_arrays, random_sizes, random_spec
 from tests.shapes import SAMPLE, Case, full_range, typed
 
@@ -69,6 +72,13 @@ def drawn() -> Iterator[Drawn]:
         yield f"random {seed}", spec, random_arrays(seed, spec, random_sizes(r, spec))
 
 
+def quantised() -> Iterator[Drawn]:
+    """Random quantised convolutions, zero points, and `compute` in integers."""
+    for seed in range(60):
+        ((spec, _),) = read(program(seed)).values()
+        yield f"quantised {seed}", spec, quantised_arrays(spec, seed)
+
+
 def integers() -> Iterator[Drawn]:
     """Every pair of integer types, on some cases each."""
     for at, types in enumerate(EXACT):
@@ -83,6 +93,7 @@ SUITES = {
     "sample": lambda: map(case_of, SAMPLE),
     "double": lambda: (case_of(case, "f64") for case in SAMPLE[::4]),
     "integers": integers,
+    "quantised": quantised,
     "layouts1": lambda: every_layout(1),
     "layouts2": lambda: every_layout(2),
     "layouts3": lambda: every_layout(3),
@@ -90,13 +101,13 @@ SUITES = {
 
 
 def call(kernel: Any, spec: ConvSpec, given: Arguments, want: Array, end: bool) -> None:
-    """Inputs may not be written, the output is full of NaN (of -77 in integers), and beside each array lies what must stay."""
+    """Inputs may not be written, the output is full of NaN (of 77 in integers), and beside each array lies what must stay."""
     memory = {t.name: guard.copy(given[t.name], end, writable=False) for t in spec.arguments}
     arrays = {name: place.array for name, place in memory.items()}
     constants = {t.name: arrays.pop(t.name) for t in spec.arguments if t.role not in ("input", "residual")}
     for bound in (False, True):
         dtype = dtypes.get(spec.output.dtype).numpy
-        output = guard.copy(np.full(want.shape, np.nan if dtype.kind == "f" else -77, dtype), end)
+        output = guard.copy(np.full(want.shape, np.nan if dtype.kind == "f" else 77, dtype), end)
         if bound:
             kernel.bind(**constants)(**arrays, out=output.array)
         else:

@@ -24,6 +24,7 @@ TARGETS = (
         ("sample", 120),
         ("double", 30),
         ("integers", 78),
+        ("quantised", 120),
         ("layouts1", 36),
         ("layouts2", 144),
         pytest.param("layouts3", 720, marks=pytest.mark.sweep),

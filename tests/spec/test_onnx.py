@@ -112,6 +112,15 @@ def test_the_examples_of_onnx() -> None:
     assert {node.op_type for _, node, _, _ in examples()} == set(CASES.values())
 
 
+def by_kernel(text: str, arrays: Mapping[str, Array]) -> Array:
+    kernel: Any = convjit.compile(text)
+    return np.asarray(kernel(**arrays))
+
+
+def test_the_examples_of_onnx_compiled() -> None:
+    assert check(by_kernel) >= 3
+
+
 ATTRIBUTES: tuple[dict[str, Any], ...] = (
     {},
     {"strides": [2, 1], "pads": [1, 0, 2, 1]},
@@ -133,6 +142,7 @@ def test_convinteger_as_onnx_computes_it(attributes: dict[str, Any], vector: boo
         (wanted,) = evaluator(node).run(None, dict(zip(node.input, inputs, strict=True)))
         text, arrays = program(node, inputs)
         assert np.array_equal(by_reference(text, arrays), wanted), text
+        assert np.array_equal(by_kernel(text, arrays), wanted), text
 
 
 def whole(stream: np.random.Generator, dtype: type, shape: tuple[int, ...]) -> Array:
