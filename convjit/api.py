@@ -15,6 +15,7 @@ from convjit.errors import ConvError
 from convjit.machine.machine import Machine
 from convjit.pipeline import Compilation
 from convjit.report import profile
+from convjit.runtime.checked import checked
 from convjit.runtime.compiled import CompiledConv
 from convjit.settings import settings
 from convjit.source import Source
@@ -29,17 +30,20 @@ Syntax = ast.Conv | None
 
 
 def compile(
-    spec: Program, target: str | None = None, threads: int | None = None
+    spec: Program, target: str | None = None, threads: int | None = None, check: bool = False
 ) -> CompiledConv | Mapping[str, CompiledConv]:
     """Compile a convolution.
 
     `spec` is text of the language (it has a `{`), the path of a file, a `Conv` or a parsed `Program`. `target` wins
     over the spec's own, which wins over CONVJIT_TARGET; without any the best that this machine has is taken.
-    One block gives a kernel, several give a mapping from name to kernel. Raises ConvError for the user's mistakes,
+    One block gives a kernel, several give a mapping from name to kernel. `check`: every call verifies what tensors promise
+    (`x : u8 in 0..127`); without it a broken promise gives a wrong sum, nothing worse. Raises ConvError for the user's mistakes,
     Unavailable for what is not to be had here.
     """
     blocks = read(spec)
     kernels = {name: compile_one(s, syntax, target, threads) for name, (s, syntax) in blocks.items()}
+    if check:
+        kernels = {name: checked(kernel) for name, kernel in kernels.items()}
     return next(iter(kernels.values())) if len(kernels) == 1 else kernels
 
 
