@@ -26,6 +26,8 @@ from convjit.runtime.interpreted import InterpretedCall
 from convjit.runtime.native_conv import NativeConv
 from convjit.runtime.plan import Plan
 from convjit.runtime.tasks import task_symbols, with_tasks
+from convjit.schedule.operands import sum_type
+from convjit.schedule.parts import known
 from convjit.schedule.prove import certificate, proof
 from convjit.spec.certificate import Certificate
 
@@ -131,7 +133,15 @@ def _about(c: Compilation) -> dict[str, Any]:
         "constants": constants,
         "certify": lambda given: certificate(c.spec, given),
         "specialise": lambda found: specialised(c, found),
+        "arithmetic": arithmetic(c),
     }
+
+
+def arithmetic(c: Compilation) -> tuple[Machine, tuple[str, str, str]]:
+    """The machine with the instructions that are exact here, and the types that it multiplies and sums up."""
+    phase = c.schedule.phases[0]
+    plain, sure = known(c.spec, phase.packs, c.proof, sum_type(c.spec, phase))
+    return c.machine.exact(sure.pairs), plain.types
 
 
 def specialised(c: Compilation, found: object) -> CompiledConv | None:

@@ -14,7 +14,7 @@ from convjit.cli.timing import batch_seconds, median_seconds
 from convjit.errors import Unavailable
 from convjit.pipeline import Compilation
 from convjit.runtime import cuda
-from convjit.runtime.compiled import CompiledConv
+from convjit.runtime.compiled import BoundConv, CompiledConv
 from convjit.runtime.cuda_code import check_runs
 from convjit.runtime.detect import missing
 from convjit.runtime.device_array import DeviceArray
@@ -29,13 +29,14 @@ Call = Callable[[], object]
 
 @dataclass(frozen=True)
 class Measured:
-    """A result, the median time of the call that made it, where it ran ("cpu:avx2, 2 threads"), and the peak there
-    (None where unknown)."""
+    """A result, the median time of the call that made it, where it ran ("cpu:avx2, 2 threads"), the peak there (None where
+    unknown), and what the certificate of the bound weights says."""
 
     result: Array
     seconds: float
     place: str
     peak: Peak | None
+    certificate: str = ""
 
 
 def check_runnable(c: Compilation) -> None:
@@ -54,26 +55,28 @@ def run_on(c: Compilation, threads: int | None, spec: ConvSpec, given: Mapping[s
     return RUNNERS[c.runner](c, api.finish(c, threads), spec, given)
 
 
-def bound_call(kernel: CompiledConv, spec: ConvSpec, given: Mapping[str, Array]) -> tuple[Call, Array]:
-    """The call with everything bound that stays the same, and the array that it writes. `spec` has no open sizes."""
+def bound_call(kernel: CompiledConv, spec: ConvSpec, given: Mapping[str, Array]) -> tuple[Call, Array, BoundConv]:
+    """The call with everything bound that stays the same, the array that it writes, and what is bound. `spec` has no open
+    sizes."""
     constant = {t.name: given[t.name] for t in spec.arguments if t.role in CONSTANT}
     varying = {t.name: given[t.name] for t in spec.arguments if t.name not in constant}
     bound = kernel.bind(**constant)
     out = np.empty(shape_of(spec.output), dtypes.get(spec.output.dtype).numpy)
-    return lambda: bound(**varying, out=out), out
+    return lambda: bound(**varying, out=out), out, bound
 
 
 def _on_cpu(c: Compilation, kernel: CompiledConv, spec: ConvSpec, given: Mapping[str, Array]) -> Measured:
     """The peak is the better one of two, before and after: a neighbour that slows it down may be gone by then."""
-    call, out = bound_call(kernel, spec, given)
+    call, out, bound = bound_call(kernel, spec, given)
     call()
     result = out.copy()
-    before = measure_now(c.machine, spec.types, kernel.threads)
+    machine, types = bound.kernel.arithmetic
+    before = measure_now(machine, types, kernel.threads)
     seconds = median_seconds(call)
-    after = measure_now(c.machine, spec.types, kernel.threads)
+    after = measure_now(machine, types, kernel.threads)
     peak = max((p for p in (before, after) if p), key=lambda p: p.operations, default=None)
     workers = f"{kernel.threads} thread{'s' * (kernel.threads > 1)}"
-    return Measured(result, seconds, f"{c.machine.name}, {workers}", peak)
+    return Measured(result, seconds, f"{c.machine.name}, {workers}", peak, str(bound.certificate or ""))
 
 
 def _on_gpu(c: Compilation, kernel: CompiledConv, spec: ConvSpec, given: Mapping[str, Array]) -> Measured:
@@ -95,7 +98,7 @@ def _on_gpu(c: Compilation, kernel: CompiledConv, spec: ConvSpec, given: Mapping
 
 
 def _interpreted(c: Compilation, kernel: CompiledConv, spec: ConvSpec, given: Mapping[str, Array]) -> Measured:
-    call, out = bound_call(kernel, spec, given)
+    call, out, _ = bound_call(kernel, spec, given)
     seconds = median_seconds(call, once=True)
     return Measured(out, seconds, f"interpret, the kernel for {c.machine.name}", None)
 

@@ -17,7 +17,8 @@ def result_lines(
     """Shapes, dataflow, target, error, time. `spec` has no open sizes; `notes` say where each tensor's data is from."""
     head = f"{spec.name}: {flow(c)} on {measured.place}"
     tensors = [(t.name, _shape(t), notes.get(t.name, "")) for t in spec.tensors]
-    return [head, *(f"  {line}" for line in columns(tensors)), *_error(verdict), *_time(spec, measured)]
+    proof = [f"  certificate: {measured.certificate}"] if measured.certificate else []
+    return [head, *(f"  {line}" for line in columns(tensors)), *_error(verdict), *proof, *_time(spec, measured)]
 
 
 def flow(c: Compilation) -> str:
@@ -49,7 +50,8 @@ def _error(verdict: Verdict) -> list[str]:
         where = f"  WRONG: {verdict.wrong} elements {kind}, the first at {list(verdict.first)}"
         return [where, f"  NRMSE {verdict.nrmse:.3g}, max error {verdict.largest:.3g}"]
     if verdict.exact:
-        return ["  exact: every element equals the reference"]
+        more = f"; NRMSE {verdict.nrmse:.4g} against float64 without 'compute'" if verdict.nrmse else ""
+        return [f"  exact: every element equals the reference{more}"]
     return [f"  NRMSE {verdict.nrmse:.3g}, max error {verdict.largest:.3g} ({verdict.share:.1%} of the bound): right"]
 
 

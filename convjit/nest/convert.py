@@ -7,20 +7,21 @@ import numpy as np
 from convjit import dtypes
 from convjit.nest.affine import Affine
 from convjit.nest.ir import Apply, Expr, Load, Number
-from convjit.schedule.operands import TURNED
+from convjit.schedule.operands import TURNED, given_type
 from convjit.spec.conv import ConvSpec
-from convjit.spec.tensor import Compute, Tensor
+from convjit.spec.tensor import Tensor
 
 
 def converted(spec: ConvSpec, tensor: Tensor, load: Load, as_type: str, channel: Affine) -> Expr:
     """The number that is multiplied in place of an element of the tensor; `channel` is the weight's output channel."""
-    clause = spec.compute
-    if clause is not None and clause.dtype not in ("f32", tensor.dtype):
-        return widened(computed(spec, tensor, load, clause), clause.dtype, as_type)
-    if not as_type or as_type == tensor.dtype:
-        return load
-    if TURNED.get(tensor.dtype) == as_type:
-        return Apply("bitcast", (Apply("xor", (load, Number(sign(tensor.dtype), tensor.dtype)), tensor.dtype),), as_type)
+    own = given_type(spec, tensor)
+    value: Expr = load if own == tensor.dtype else computed(spec, tensor, load, own)
+    if as_type in ("", own):
+        return value
+    if TURNED.get(own) == as_type:
+        return Apply("bitcast", (Apply("xor", (value, Number(sign(own), own)), own),), as_type)
+    if own != tensor.dtype:
+        return Apply("convert", (value,), as_type)
     return less_zero(tensor, Apply("convert", (load,), as_type), as_type, channel)
 
 
@@ -41,16 +42,11 @@ def less_zero(tensor: Tensor, value: Expr, dtype: str, channel: Affine) -> Expr:
     return Apply("sub", (value, zero), dtype)
 
 
-def computed(spec: ConvSpec, tensor: Tensor, load: Load, clause: Compute) -> Expr:
+def computed(spec: ConvSpec, tensor: Tensor, load: Load, dtype: str) -> Expr:
     """`compute`: a float as a number of the type that multiplications run in."""
-    if dtypes.is_float(clause.dtype):
-        return Apply(f"round_{clause.dtype}", (load,), clause.dtype)
-    assert isinstance(clause.scales, tuple)
+    clause = spec.compute
+    if clause is None or not isinstance(clause.scales, tuple):
+        return Apply(f"round_{dtype}", (load,), dtype)
     scale = float(np.float32(clause.scales[0 if tensor.role == "input" else 1]))
     scaled = Apply("mul", (load, Number(scale, "f32")), "f32")
-    return Apply(f"quantize_{clause.round or 'half_even'}", (scaled,), clause.dtype)
-
-
-def widened(value: Expr, dtype: str, as_type: str) -> Expr:
-    """The same number in a wider type."""
-    return value if as_type in ("", dtype) else Apply("convert", (value,), as_type)
+    return Apply(f"quantize_{clause.round or 'half_even'}", (scaled,), dtype)

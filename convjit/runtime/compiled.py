@@ -41,8 +41,20 @@ class Conv:
 class BoundConv(Conv):
     """A convolution with some of its arrays fixed (see `CompiledConv.bind`)."""
 
+    kernel: CompiledConv
+    """The convolution that it is bound of: for integers perhaps one that relies on the certificate."""
+
     def __init__(self, certificate: object) -> None:
         self.certificate = certificate
+
+    def dump(self, stage: str) -> str:
+        """The text of a stage of its kernel."""
+        return self.kernel.dump(stage)
+
+    def explain(self) -> str:
+        """Which way was taken, and why; and what the certificate says."""
+        more = f"\ncertificate: {self.certificate}" if self.certificate else ""
+        return self.kernel.explain().rstrip() + more
 
 
 class CompiledConv(Conv):
@@ -50,7 +62,8 @@ class CompiledConv(Conv):
 
     Made by the compiler. `bound` makes a callable of a call with arrays bound and its certificate; `constants` are the
     arrays that `bind` takes by position; `stages` and `explanation` texts, or functions that make them. `certify` gives
-    the certificate of bound arrays, and `specialise` a convolution that relies on it, or None.
+    the certificate of bound arrays, and `specialise` a convolution that relies on it, or None. `arithmetic`: the machine, with the
+    instructions that are exact here, and the types of input, weight and sum as they are multiplied.
     """
 
     def __init__(
@@ -63,6 +76,7 @@ class CompiledConv(Conv):
         constants: tuple[str, ...] | None = None,
         certify: Callable[[Mapping[str, Any]], object] | None = None,
         specialise: Callable[[object], CompiledConv | None] | None = None,
+        arithmetic: Any = None,
     ) -> None:
         inputs = self._python.plan.program.inputs
         self.spec = spec
@@ -72,6 +86,7 @@ class CompiledConv(Conv):
         self._constants = tuple(a.name for a in inputs[1:]) if constants is None else constants
         self._certify = certify
         self._specialise = specialise
+        self.arithmetic = arithmetic
 
     @property
     def stages(self) -> tuple[str, ...]:
@@ -112,5 +127,7 @@ class CompiledConv(Conv):
         better = self._specialise(certificate) if self._specialise and certificate else None
         if better is not None:
             better.threads = self.threads
-        call = (better or self)._python
-        return (better or self)._bound(call.with_plan(bind(call, given)), certificate)
+        kernel = better or self
+        bound = kernel._bound(kernel._python.with_plan(bind(kernel._python, given)), certificate)
+        bound.kernel = kernel
+        return bound

@@ -6,7 +6,7 @@ A packed input or weight may be widened (the zero point is then taken off), move
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import replace
 
 from convjit import dtypes
@@ -76,29 +76,29 @@ def _order(spec: ConvSpec, packs: tuple[Pack, ...]) -> tuple[str, ...]:
     return (*(a for a in own if a not in last), *named)
 
 
+def given_type(spec: ConvSpec, tensor: Tensor) -> str:
+    """The type of an operand's numbers: that of `compute`, or as they are stored."""
+    return spec.compute.dtype if spec.compute and spec.compute.dtype != "f32" else tensor.dtype
+
+
 def kinds(spec: ConvSpec, tensor: Tensor) -> tuple[str, ...]:
     """The types that a pack line may give a tensor; the first where it must give one, "" first where it need not."""
-    computed = spec.compute.dtype if spec.compute else ""
-    if computed not in ("", "f32", tensor.dtype):
-        return (computed, *WIDER.get(computed, ()))
-    wider = WIDER.get(tensor.dtype, ())
+    own = given_type(spec, tensor)
+    wider = WIDER.get(own, ())
+    turned = (TURNED[own],) if tensor.role == "input" and own in TURNED else ()
+    if own != tensor.dtype:
+        return (own, *wider, *turned)
     if tensor.role == "weight" and tensor.zero not in (None, 0):
         return wider
-    turned = TURNED.get(tensor.dtype) if tensor.role == "input" else None
-    return ("", *wider, *((turned,) if turned else ()))
+    return ("", *wider, *turned)
 
 
 def zero_left(spec: ConvSpec, packs: Iterable[Pack]) -> int:
     """What is still to be taken off each number of the input: its zero point, unless packing did so."""
     pack, tensor = pack_of(packs, spec.input.name), spec.input
-    zero = int(tensor.zero or 0)
-    if pack is None or not pack.as_type or pack.as_type == tensor.dtype or dtypes.is_float(tensor.dtype):
+    own, zero = given_type(spec, tensor), int(tensor.zero or 0)
+    if pack is None or pack.as_type in ("", own) or dtypes.is_float(own):
         return zero
-    if TURNED.get(tensor.dtype) == pack.as_type:
+    if TURNED.get(own) == pack.as_type:
         return zero + (128 if pack.as_type == "u8" else -128)
     return 0
-
-
-def shapes(spec: ConvSpec) -> Mapping[str, str]:
-    """The loop that each axis of the input is called by in a pack line."""
-    return {axis: axis.lower() for axis in spec.input.axes}

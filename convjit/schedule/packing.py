@@ -12,7 +12,7 @@ from math import prod
 
 from convjit.dtypes import bits, is_float
 from convjit.machine.machine import Machine
-from convjit.schedule.operands import TURNED, kinds
+from convjit.schedule.operands import TURNED, given_type, kinds
 from convjit.schedule.parts import NOTHING, Proof, known
 from convjit.schedule.schedule import Level, Pack, Phase, Schedule
 from convjit.spec.conv import ConvSpec
@@ -26,8 +26,9 @@ def packing(spec: ConvSpec, machine: Machine, total: str, proof: Proof = NOTHING
     """The operands that are packed in another type or order; the weight's order is the generator's. `total`: the type
     that products are added up in."""
     x, w = must(spec)
-    if not x and not w and not is_float(spec.input.dtype):
-        x, w = better(spec, machine, total, proof)
+    if "f32" not in (x, w):
+        more = better(spec, machine, total, proof)
+        x, w = more[0] or x, more[1] or w
     packs = []
     deep = channels_last(spec, machine, (x or spec.input.dtype, w or spec.weight.dtype, total))
     if x or deep:
@@ -60,12 +61,13 @@ def dots(machine: Machine, x: str, w: str, total: str) -> int:
 
 def better(spec: ConvSpec, machine: Machine, total: str, proof: Proof) -> tuple[str, str]:
     """Types that the machine multiplies faster."""
-    x, w = spec.input.dtype, spec.weight.dtype
+    x, w = given_type(spec, spec.input), must(spec)[1] or spec.weight.dtype
     ways = ("", TURNED.get(x, ""))
-    if machine.kind != "cpu" or total != "i32" or bits(x) > 8 or spec.ic_per_group < 2 or reuse(spec) < OFTEN:
+    if is_float(x) or machine.kind != "cpu" or total != "i32" or bits(x) > 8 or spec.ic_per_group < 2 or reuse(spec) < OFTEN:
         return "", ""
     for way in ways:
-        _, sure = known(spec, (Pack(spec.input.name, (), way),), proof)
+        lines = (Pack(spec.input.name, (), way or must(spec)[0]), Pack(spec.weight.name, (), must(spec)[1]))
+        _, sure = known(spec, lines, proof)
         if dots(machine.exact(sure.pairs), way or x, w, total) == 4:
             return way, ""
     return ("i16", "i16") if dots(machine, "i16", "i16", total) else ("", "")

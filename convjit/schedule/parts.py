@@ -12,7 +12,7 @@ from math import prod
 
 from convjit import dtypes
 from convjit.schedule.line import axes, loops, sums, tile
-from convjit.schedule.operands import TURNED, multiplied, zero_left
+from convjit.schedule.operands import TURNED, given_type, multiplied, zero_left
 from convjit.schedule.schedule import Item, Level, Pack, Phase, Schedule, Stage
 from convjit.spec.conv import ConvSpec
 
@@ -60,10 +60,11 @@ def known(spec: ConvSpec, packs: Iterable[Pack], proof: Proof, total: str = "") 
     """What is multiplied when operands are packed so, and what is known of it: `proof`, and what its ranges say."""
     packs = tuple(packs)
     plain = multiplied(spec, packs, total)
-    moved = TURNED.get(spec.input.dtype) == plain.input.dtype
-    own = replace(proof, pairs=proof.turned if moved else proof.pairs)
-    same = plain.weight.dtype == spec.weight.dtype and plain.input.dtype in (spec.input.dtype, TURNED.get(spec.input.dtype))
-    return plain, both(own if same else replace(own, pairs=False), declared(plain))
+    own = given_type(spec, spec.input)
+    moved = TURNED.get(own) == plain.input.dtype
+    here = replace(proof, pairs=proof.turned if moved else proof.pairs)
+    same = plain.weight.dtype == given_type(spec, spec.weight) and plain.input.dtype in (own, TURNED.get(own))
+    return plain, both(here if same else replace(here, pairs=False), declared(plain))
 
 
 def in_parts(schedule: Schedule, spec: ConvSpec, proof: Proof, back: bool) -> Schedule | None:
