@@ -186,7 +186,7 @@ def ahead(facts: Facts, tile: Tile, inner: list[Level]) -> tuple[Prefetch, ...]:
     block = tile.step(tile.lanes.axis) * facts.depth * facts.element
     near = block <= machine.cache("L1").bytes // 2
     whole = facts.sizes["g"] * facts.sizes["oc"] * facts.depth * facts.element
-    line = tile.lanes.width * facts.element >= machine.cache("L2").line
+    line = tile.lanes.width * tile.lanes.summed(facts) * facts.element >= machine.cache("L2").line
     wanted = (line and not near) or whole > machine.cache("L2").bytes
     return (Prefetch(facts.spec.weight.name, loops[0], PREFETCH),) if wanted else ()
 

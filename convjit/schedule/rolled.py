@@ -83,7 +83,8 @@ class Rolled(Fetching):
         shuffled = 2 * x if machine.shuffle_for_fma and lanes.x == "second" else 0
         work = max(ceil((acc + shuffled) / machine.fma_per_cycle), machine.fma_latency, loads / machine.loads_per_cycle / QUEUES)
         level = "L2" if block <= 2 * machine.cache("L2").bytes else "L3"  # the least that such machines have
-        stream = w * (lanes.width if lanes.moves_w else 1) * facts.element / machine.cache(level).bandwidth
+        deep = lanes.summed(facts)
+        stream = w * deep * (lanes.width if lanes.moves_w else 1) * facts.element / machine.cache(level).bandwidth
         if block > machine.cache("L1").bytes // 2:
             shown = FILLED if facts.step(facts.spec.input, "c") == 1 else FILLED_APART
             work = max(work, stream) + shown * min(1.0, block / machine.cache("L2").bytes) * stream

@@ -165,10 +165,11 @@ def test_a_dropped_kernel_is_freed_at_once() -> None:
         bound(X)
         unload, watch, watch_bound = kernel._library._unload, weakref.ref(kernel), weakref.ref(bound)
         del kernel
-        assert watch() is None
         np.testing.assert_array_equal(bound(X), X * 4)
         assert unload.alive
+        assert watch() is bound.kernel
         del bound
+        assert watch() is None
         assert watch_bound() is None
         assert not unload.alive
     finally:
