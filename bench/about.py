@@ -53,7 +53,7 @@ def libraries(versions: Mapping[str, str], missing: Mapping[str, str]) -> list[s
     return found + [f"- {name} is missing: {problem}" for name, problem in missing.items()]
 
 
-def limits(peak: float, rates: Mapping[str, float]) -> list[str]:
+def limits(peak: float, unit: str, rates: Mapping[str, float]) -> list[str]:
     """What the machine can do at most, as measured in this run."""
     read = ", ".join(f"{level} {rate / 1e9:.0f} GB/s" for level, rate in rates.items())
-    return [f"- measured limits: multiply-adds {peak / 1e9:.1f} GFLOP/s; reading {read}"] if peak else []
+    return [f"- measured limits: multiply-adds {peak / 1e9:.1f} {unit}; reading {read}"] if peak else []

@@ -2,10 +2,11 @@
 
     python bench/compare.py --isa avx2 --threads 1,2
     python bench/compare.py --quick --isa avx512
+    python bench/compare.py --types u8 --isa avx512_vnni
 
 Every library runs in a process of its own, with the same threads, pinned to the same cores, kept to the same
-instructions; only one of them computes at a time. Each result is compared with float64 before anything is timed. The
-candidates take turns in bursts, in several rounds, so that a slow moment of the machine meets all of them; samples during
+instructions; only one of them computes at a time. Each result is compared with float64, or with exact integers, before
+anything is timed. The candidates take turns in bursts, in several rounds, so that a slow moment of the machine meets all of them; samples during
 which something else had the processor are left out. Times are medians.
 """
 
@@ -22,6 +23,8 @@ import click
 
 from bench import layers
 from bench.measure import Settings
+from bench.problem import F32, Problem
+from bench.quantised import u8
 from bench.session import open_session, run, say
 from convjit.bench.libraries import PEERS
 from convjit.bench.workers import ISA
@@ -32,6 +35,17 @@ from convjit.targets import machine_of
 
 UNLIMITED = "onnxruntime"
 """It always uses the best instructions of the processor; nothing can be asked of it."""
+
+BETTER: dict[str, dict[str, tuple[str, ...]]] = {
+    "f32": {"avx2": ("avx512f",), "avx2_vnni": ("avx512f",)},
+    "u8": {
+        "avx2": ("avx512f", "avx_vnni"),
+        "avx2_vnni": ("avx512f",),
+        "avx512": ("avx512_vnni", "avx_vnni"),
+        "avx512_vnni": ("amx_int8",),
+    },
+}
+"""Flags of processors that have something better than these instructions, for these types."""
 
 QUICK = {"seconds": 0.03, "rounds": 3, "within": 5.5}
 
@@ -45,10 +59,19 @@ def machine_for(isa: str) -> Machine:
     return machine
 
 
-def at_liberty(isa: str) -> frozenset[str]:
+def at_liberty(isa: str, types: str = "f32") -> frozenset[str]:
     """Who uses more than these instructions here."""
-    more = isa == "avx2" and host().runs(["avx512f"])
+    more = any(host().runs([flag]) for flag in BETTER[types].get(isa, ()))
     return frozenset({UNLIMITED} if more else ())
+
+
+def problem_of(types: str, zero: int) -> Problem:
+    """What is to be computed. `ConvError` where a zero point has no meaning."""
+    if types == "u8":
+        return u8(zero)
+    if zero:
+        raise ConvError.of(f"'--zero {zero}' has no meaning for {types}.", hint="It goes with --types u8.")
+    return F32
 
 
 def words(text: str, known: tuple[str, ...], what: str) -> list[str]:
@@ -79,6 +102,8 @@ def numbers(text: str) -> list[int]:
 )
 @click.option("--only", default="", help="Only layers whose name or shape has this in it.")
 @click.option("--threads", default="1", help="Numbers with commas; each is a run of its own.")
+@click.option("--types", type=click.Choice(list(BETTER)), default="f32", help="u8: times i8, requantised to u8.")
+@click.option("--zero", type=click.Choice(["0", "128"]), default="0", help="Zero point of the u8 input.")
 @click.option("--isa", type=click.Choice(list(ISA)), default="best", help="Instructions for everybody.")
 @click.option("--peers", default=",".join(PEERS), help="Libraries to compare with, with commas; or nothing.")
 @click.option("--seconds", type=float, default=0.1, help="Of one burst.")
@@ -90,21 +115,21 @@ def numbers(text: str) -> list[int]:
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), default=Path("build/bench"))
 @click.option("--quick", is_flag=True, help=f"The same as {' '.join(f'--{k} {v}' for k, v in QUICK.items())}.")
 def main(
-    sets: str, facts: Path, only: str, threads: str, isa: str, peers: str, seconds: float, rounds: int,
-    within: float, nice: int, out: Path, quick: bool,
+    sets: str, facts: Path, only: str, threads: str, types: str, zero: str, isa: str, peers: str, seconds: float,
+    rounds: int, within: float, nice: int, out: Path, quick: bool,
 ) -> None:  # fmt: skip
     if quick:
         seconds, rounds, within = QUICK["seconds"], int(QUICK["rounds"]), QUICK["within"]
     try:
-        machine = machine_for(isa)
+        machine, problem = machine_for(isa), problem_of(types, int(zero))
         chosen = layers.select(layers.load(facts), words(sets, layers.SETS, "set of layers"), only)
         if not chosen:
             raise ConvError.of("There is no such layer.", hint="bench/layers.csv has them all.")
         asked = words(peers, PEERS, "library")
         right = True
         for number in numbers(threads):
-            session = open_session(machine, isa, number, asked, nice)
-            settings = Settings(seconds, rounds, machine.name, number, at_liberty(isa))
+            session = open_session(machine, isa, number, asked, nice, problem)
+            settings = Settings(seconds, rounds, machine.name, number, at_liberty(isa, types), problem)
             click.echo(run(session, chosen, settings, within, out), nl=False)
             right &= all(result.ours for result in session.results)
     except ConvError as error:

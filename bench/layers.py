@@ -1,4 +1,4 @@
-"""The convolutions that are measured: those of four networks, and special ones. One image, f32.
+"""The convolutions that are measured: those of four networks, and special ones. One image.
 
 layers.csv holds facts: ResNet-50 v1.5, MobileNet v1 and VGG-19 at 224x224, YOLOv2 at 608x608 (its inputs are already
 padded), as oneDNN's benchdnn lists them. `times` is how often a network computes that layer.
@@ -7,9 +7,11 @@ padded), as oneDNN's benchdnn lists them. `times` is how often a network compute
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from math import prod
 from pathlib import Path
+from typing import Any
 
 from convjit.spec.build import Conv
 from convjit.spec.conv import ConvSpec
@@ -24,7 +26,10 @@ REPORT = {(56, 64, 64, 3), (28, 128, 128, 3), (7, 512, 512, 3)}
 KINDS = ("report", "3x3", "1x1", "first", "depthwise", "grouped", "other")
 """In the order of the tables."""
 
+Axes = tuple[str, ...]
 NHWC, NCHW = ("N", "H", "W", "C"), ("N", "C", "H", "W")
+
+F32 = ("f32", "f32", "f32")
 
 
 @dataclass(frozen=True)
@@ -70,20 +75,34 @@ class Layer:
         words += [f"g{self.groups}"] * (self.groups > 1) + [str(self.oc)] * (self.oc != self.c)
         return " ".join(words)
 
-    def spec(self, axes: tuple[str, ...] = NHWC) -> ConvSpec:
-        """As a convolution, with its input and output in an order of axes."""
+    @property
+    def products(self) -> int:
+        """How many are added up for one output."""
+        return self.c // self.groups * prod(self.kernel)
+
+    def spec(
+        self,
+        axes: Axes = NHWC,
+        types: tuple[str, str, str] = F32,
+        options: Mapping[str, Mapping[str, object]] | None = None,
+        **clauses: Any,
+    ) -> ConvSpec:
+        """As a convolution, with its input and output in an order of axes: `types` of x, w, y, what belongs to the declaration
+        of each (scale, zero, in_range), and further arguments of `Conv`."""
+        given: Mapping[str, Mapping[str, object]] = {"x": {}, "w": {}, "y": {}, **(options or {})}
         sizes = {"N": 1, "C": self.c, "H": self.size[0], "W": self.size[1]}
         weight = {"OC": self.oc, "KH": self.kernel[0], "KW": self.kernel[1], "IC": self.c // self.groups}
         outer = {"N": "N", "C": "OC", "H": "OH", "W": "OW"}
         return Conv(
             self.name,
-            input=("x", "f32", {axis: sizes[axis] for axis in axes}),
-            weight=("w", "f32", weight),
-            output=("y", "f32", " ".join(outer[axis] for axis in axes)),
+            input=("x", types[0], {axis: sizes[axis] for axis in axes}, given["x"]),
+            weight=("w", types[1], weight, given["w"]),
+            output=("y", types[2], " ".join(outer[axis] for axis in axes), given["y"]),
             stride=self.stride,
             dilation=self.dilation,
             groups=self.groups,
             pad=self.pad,
+            **clauses,
         )
 
 

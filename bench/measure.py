@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from bench.layers import NCHW, Layer
+from bench.layers import NCHW, NHWC, Layer
+from bench.problem import F32, Problem, Verdict
 from bench.result import Result, Row
 from convjit import reference
 from convjit.bench.burst import Burst
@@ -20,32 +21,29 @@ from convjit.bench.libraries import OURS
 from convjit.bench.ours import Variant
 from convjit.bench.request import Job
 from convjit.bench.workers import Failed, Remote
-from convjit.cli import data
 from convjit.spec.conv import ConvSpec
-
-LIMIT = 5e-6
-"""The NRMSE against float64 from which a result is wrong. Direct f32 stays below 1e-6, bf16 or a lost tap far above."""
 
 LEAST_ROUNDS = 2
 
 
 @dataclass(frozen=True)
 class Settings:
-    """`seconds` of a burst, `rounds`, our `target`, its machine's name, `threads`, and which libraries are at liberty to use
-    more instructions than the others."""
+    """`seconds` of a burst, `rounds`, our `target`, its machine's name, `threads`, which libraries are at liberty to use more
+    instructions than the others, and what is computed."""
 
     seconds: float
     rounds: int
     target: str
     threads: int
     unlimited: frozenset[str] = frozenset()
+    problem: Problem = F32
 
 
 def variants(layer: Layer, settings: Settings) -> tuple[Variant, ...]:
     """Our own candidates: NHWC; NCHW in and out; where NumPy puts arrays; and, with several threads, one."""
-    plain = str(layer.spec())
+    plain, first = (str(settings.problem.spec(layer, axes)) for axes in (NHWC, NCHW))
     found = [Variant(OURS, plain, settings.target, settings.threads)]
-    found += [Variant(f"{OURS} nchw", str(layer.spec(NCHW)), settings.target, settings.threads)]
+    found += [Variant(f"{OURS} nchw", first, settings.target, settings.threads)]
     found += [Variant(f"{OURS} numpy", plain, settings.target, settings.threads, placed=False)]
     if settings.threads > 1:
         found += [Variant(f"{OURS} 1 thread", plain, settings.target, 1)]
@@ -54,9 +52,9 @@ def variants(layer: Layer, settings: Settings) -> tuple[Variant, ...]:
 
 def measure(layer: Layer, remotes: Mapping[str, Remote], settings: Settings, until: float = np.inf) -> Result:
     """Everything about one layer. Rounds end early at the time `until` (time.monotonic), but not before two."""
-    spec = layer.spec()
+    spec = settings.problem.spec(layer, NHWC)
     with TemporaryDirectory(prefix="convjit-bench-") as folder:
-        wanted = _write(spec, Path(folder))
+        wanted = _write(spec, settings.problem, Path(folder))
         job = Job(str(spec), folder, settings.threads)
         rows: list[Row] = []
         for remote in remotes.values():
@@ -66,7 +64,8 @@ def measure(layer: Layer, remotes: Mapping[str, Remote], settings: Settings, unt
         _forget(remote)
     done = tuple(_summed(row, bursts.get(row.name, []), problems.get(row.name, row.problem)) for row in rows)
     size = sum(tensor.bytes or 0 for tensor in spec.tensors)
-    return Result(layer, settings.threads, spec.operations or 0, size, done, tuple(peaks))
+    unit = settings.problem.unit
+    return Result(layer, settings.threads, spec.operations or 0, size, done, tuple(peaks), unit, wanted.size)
 
 
 def _rounds(
@@ -91,9 +90,9 @@ def _rounds(
     return bursts, peaks, problems
 
 
-def _write(spec: ConvSpec, folder: Path) -> np.ndarray[Any, Any]:
-    """Random data of every argument into files; what the result should be, in the order N, OC, H, W."""
-    given = {t.name: data.make(spec, t, 0) for t in spec.arguments}
+def _write(spec: ConvSpec, problem: Problem, folder: Path) -> np.ndarray[Any, Any]:
+    """Data of every argument into files; what the result should be, in the order N, OC, H, W."""
+    given = problem.data(spec)
     for name, array in given.items():
         np.save(folder / f"{name}.npy", array)
     return reference(spec, **given).transpose(0, 3, 1, 2)
@@ -111,28 +110,24 @@ def _prepared(
         return [Row(remote.library, remote.library, problem=str(failure))]
     rows = []
     for name, (blocked, problem) in made.items():
-        nrmse = np.nan
-        if not problem:
-            nrmse, problem = _checked(remote, name, wanted)
-        rows.append(Row(remote.library, name, blocked, limited, nrmse=nrmse, problem=problem))
+        verdict = Verdict(problem=problem) if problem else _checked(remote, name, settings.problem, wanted)
+        rows.append(Row(remote.library, name, blocked, limited, verdict=verdict, problem=verdict.problem))
     return rows
 
 
-def _checked(remote: Remote, name: str, wanted: np.ndarray[Any, Any]) -> tuple[float, str]:
-    """The error of a call's result; and what is wrong with it."""
+def _checked(remote: Remote, name: str, problem: Problem, wanted: np.ndarray[Any, Any]) -> Verdict:
+    """Of the result of one call."""
     try:
         result = np.load(remote.ask("result", name))
     except Failed as failure:
-        return np.nan, str(failure)
-    if result.shape != wanted.shape:
-        return np.nan, f"wrong: its shape is {result.shape}"
-    nrmse = float(np.sqrt(np.mean((result - wanted) ** 2)) / np.ptp(wanted))
-    return nrmse, "" if nrmse < LIMIT else f"wrong: NRMSE {nrmse:.2g}"
+        return Verdict(problem=str(failure))
+    return problem.judge(result, wanted, remote.library == OURS)
 
 
 def _peak(remotes: Mapping[str, Remote], settings: Settings) -> list[float]:
     try:
-        return [remotes[OURS].ask("peak", settings.target, settings.threads)] if OURS in remotes else []
+        ours = remotes[OURS]
+        return [ours.ask("peak", settings.target, settings.threads, settings.problem.peaks)]
     except Failed:
         return []
 
@@ -159,7 +154,7 @@ def _forget(remote: Remote) -> None:
 def _summed(row: Row, bursts: Sequence[Burst], problem: str) -> Row:
     """Rounds without a clean sample count only where there are no others; then the best of them is all that is known."""
     if problem or not bursts:
-        return Row(row.library, row.name, row.blocked, row.limited, nrmse=row.nrmse, problem=problem or "no time")
+        return Row(row.library, row.name, row.blocked, row.limited, verdict=row.verdict, problem=problem or "no time")
     clean = [b for b in bursts if b.clean]
     samples = sum(b.samples for b in bursts)
     return Row(
@@ -168,5 +163,5 @@ def _summed(row: Row, bursts: Sequence[Burst], problem: str) -> Row:
         least=min(b.least for b in bursts),
         rounds=len(clean),
         disturbed=sum(b.disturbed for b in bursts) / samples,
-        nrmse=row.nrmse,
+        verdict=row.verdict,
     )  # fmt: skip

@@ -82,5 +82,5 @@ def _peaks(axes: Any, results: Sequence[Result], places: Sequence[float]) -> Non
     shares = [100 * (summary.of_peak(result) or 0) for result in results]
     axes.barh(places, shares, height=0.7, color="#888888")
     axes.axvline(100, color="black", linewidth=0.8)
-    axes.set_xlabel("convjit, % of the measured FMA peak")
+    axes.set_xlabel("convjit, % of the measured peak")
     axes.grid(axis="x", linewidth=0.3)

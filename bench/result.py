@@ -5,13 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from bench.layers import Layer
+from bench.problem import F32, Verdict
 from convjit.bench.libraries import OURS
 
 
 @dataclass(frozen=True)
 class Row:
     """One candidate on one layer: seconds of a call (the median over the rounds of each burst's median; the least of all),
-    in how many rounds it was undisturbed, which part of the samples was disturbed, the error; or the problem."""
+    in how many rounds it was undisturbed, which part of the samples was disturbed, how right its result is; or the problem.
+    """
 
     library: str
     name: str
@@ -21,14 +23,14 @@ class Row:
     least: float = 0.0
     rounds: int = 0
     disturbed: float = 0.0
-    nrmse: float = 0.0
+    verdict: Verdict = Verdict()
     problem: str = ""
 
 
 @dataclass(frozen=True)
 class Result:
     """All candidates on one layer. `peak` is the highest of the `peaks` (operations per second) measured in its rounds: a
-    disturbance only makes them lower."""
+    disturbance only makes them lower. `outputs` is how many numbers are computed; `unit` is the problem's."""
 
     layer: Layer
     threads: int
@@ -36,6 +38,8 @@ class Result:
     bytes: int
     rows: tuple[Row, ...]
     peaks: tuple[float, ...] = ()
+    unit: str = F32.unit
+    outputs: int = 0
 
     @property
     def peak(self) -> float:

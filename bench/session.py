@@ -13,6 +13,7 @@ from bench import about, tables
 from bench.layers import Layer
 from bench.measure import Settings, measure
 from bench.plot import draw
+from bench.problem import F32, Problem
 from bench.result import Result
 from bench.summary import faster, of_limit, unsteadiness
 from convjit.bench.libraries import OURS
@@ -31,6 +32,7 @@ class Session:
     isa: str
     threads: int
     before: str
+    problem: Problem = F32
     remotes: dict[str, Remote] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
     missing: dict[str, str] = field(default_factory=dict)
@@ -44,7 +46,13 @@ class Session:
 
     def stem(self, folder: Path) -> Path:
         """Where the results go, but for the ending."""
-        return folder / f"{self.machine.name.split(':')[1]}-{self.threads}t"
+        name = f"{self.machine.name.split(':')[1]}-{self.threads}t"
+        return folder / (name if self.problem is F32 else f"{self.problem.name}-{name}")
+
+    @property
+    def title(self) -> str:
+        """What is computed where."""
+        return f"{self.problem.name} on {self.machine.name}, {self.threads} thread{'s' * (self.threads > 1)}"
 
     def limit(self, result: Result) -> float | None:
         """Our part of the roofline."""
@@ -53,10 +61,9 @@ class Session:
 
     def report(self) -> str:
         """Everything, in Markdown."""
-        plural = "s" * (self.threads > 1)
-        parts = [f"# f32 on {self.machine.name}, {self.threads} thread{plural}", "", f"`{about.command()}`", ""]
+        parts = [f"# {self.title}", "", f"`{about.command()}`", ""]
         parts += [*about.machine(), *about.libraries(self.versions, self.missing)]
-        parts += [*about.limits(self.peak, self.rates), *about.conditions(self.before), "", *NOTES]
+        parts += [*about.limits(self.peak, self.problem.unit, self.rates), *about.conditions(self.before), "", NOTES]
         if self.results:
             parts += ["", *tables.layers(self.results, self.libraries, self.limit)]
             for title, lines in self.sections():
@@ -69,6 +76,7 @@ class Session:
             ("Geometric means by kind", tables.kinds(self.results)),
             ("Networks", tables.whole_networks(self.results, self.libraries)),
             ("Losses", tables.losers(self.results)),
+            ("Not exact", tables.off(self.results)),
             ("Not measured", tables.problems(self.results)),
         ]
 
@@ -76,20 +84,23 @@ class Session:
 UNSTEADY = 1.1
 """A layer is measured again where a median is so many times the least."""
 
-NOTES = [
-    "us: ours. GF/s: operations of the direct convolution, taps on the border counted in. peak: of the multiply-adds "
+NOTES = (
+    "us: ours. GF/s, Gop/s: operations of the direct convolution, taps on the border counted in. peak: of the multiply-adds "
     "measured in the same rounds. limit: of the roofline (every tensor moved once). Each library: its best on plain "
     "arrays (NHWC or NCHW), in us. vs best: time of the best of them / ours. vs blocked: the same, if the peers may take "
-    "and give arrays in their own order. NCHW: our NHWC time / our NCHW time. NumPy: our time / our time on arrays where "
-    "NumPy puts them, all at the same place of a page. `*`: not kept to these instructions, and "
-    "not counted as the best. `~`: something else had the processor in every sample; the least of them."
-]
+    "and give arrays in their own order. vs right: the same, without those marked `!`. NCHW: our NHWC time / our NCHW time. "
+    "NumPy: our time / our time on arrays where NumPy puts them, all at the same place of a page. `!`: some of its outputs "
+    "are off by more than one unit. `*`: not kept to these instructions, and not counted as the best. `~`: something else "
+    "had the processor in every sample; the least of them."
+)
 
 
-def open_session(machine: Machine, isa: str, threads: int, peers: list[str], nice: int = 0) -> Session:
+def open_session(
+    machine: Machine, isa: str, threads: int, peers: list[str], nice: int = 0, problem: Problem = F32
+) -> Session:
     """Start everybody, and ask for versions and limits."""
     cores = processors(threads)
-    session = Session(machine, isa, threads, about.load())
+    session = Session(machine, isa, threads, about.load(), problem)
     for name in (OURS, *peers):
         remote = Remote(name, cores, isa, nice)
         session.remotes[name] = remote
@@ -101,7 +112,7 @@ def open_session(machine: Machine, isa: str, threads: int, peers: list[str], nic
             say(f"without {name}: {failure}")
     if OURS not in session.remotes:
         raise ConvError.of(f"Our own worker does not start: {session.missing[OURS]}")
-    session.peak = session.remotes[OURS].ask("peak", machine.name, threads)
+    session.peak = session.remotes[OURS].ask("peak", machine.name, threads, problem.peaks)
     session.rates = session.remotes[OURS].ask("bandwidths", machine.name, threads)
     return session
 
@@ -141,8 +152,7 @@ def _write(session: Session, out: Path) -> str:
     report = session.report()
     tables.write_csv(stem.with_suffix(".csv"), session.results)
     stem.with_suffix(".md").write_text(report, encoding="utf-8")
-    title = f"f32 convolution, {session.machine.name}, {session.threads} thread{'s' * (session.threads > 1)}"
-    drawn = draw(session.results, session.libraries, f"{title}, {host().name}", stem)
+    drawn = draw(session.results, session.libraries, f"Convolution, {session.title}, {host().name}", stem)
     for path in (stem.with_suffix(".csv"), stem.with_suffix(".md"), *drawn):
         say(f"wrote {path}")
     return report
@@ -151,7 +161,7 @@ def _write(session: Session, out: Path) -> str:
 def progress(result: Result) -> str:
     """A line about a layer."""
     times = [
-        f"{row.name} {row.problem}" if row.problem else f"{row.name} {row.seconds * 1e6:.1f}" for row in result.rows
+        f"{row.name} {row.problem or f'{row.seconds * 1e6:.1f}'}{'!' * bool(row.verdict.beyond)}" for row in result.rows
     ]
     return f"{result.layer.kind:9} {result.layer.shape:24} us: {', '.join(times)}"
 

@@ -12,10 +12,10 @@ from convjit.bench.libraries import OURS
 Measure = Callable[[Result], float | None]
 
 
-def best(result: Result, blocked: bool = False, library: str = "") -> Row | None:
+def best(result: Result, blocked: bool = False, library: str = "", right: bool = False) -> Row | None:
     """The fastest of the others (of one library, if given): among those that take and give plain arrays, or among all,
-    including those in a library's own order. Those that may use more instructions than we do are not among them, unless
-    their library is asked for."""
+    including those in a library's own order; if it must be `right`, among those none of whose outputs is off by more than
+    a unit. Those that may use more instructions than we do are not among them, unless their library is asked for."""
     rows = [
         row
         for row in result.rows
@@ -23,6 +23,7 @@ def best(result: Result, blocked: bool = False, library: str = "") -> Row | None
         and not row.problem
         and (blocked or not row.blocked)
         and (row.library == library if library else row.limited)
+        and not (right and row.verdict.beyond)
     ]
     return min(rows, key=lambda row: row.seconds, default=None)
 
@@ -35,6 +36,11 @@ def ratio(result: Result) -> float | None:
 def ratio_blocked(result: Result) -> float | None:
     """The same, with the peers in the order that they like best, as inside of a network."""
     return _over(best(result, blocked=True), result.ours)
+
+
+def ratio_right(result: Result) -> float | None:
+    """As `ratio`, without the peers that have outputs that are off by more than a unit."""
+    return _over(best(result, right=True), result.ours)
 
 
 def nchw(result: Result) -> float | None:

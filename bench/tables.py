@@ -33,18 +33,18 @@ def layers(results: Sequence[Result], libraries: Sequence[str], limit: Measure) 
 
 
 def _measures(group: Sequence[Result]) -> dict[str, Measure]:
-    found: dict[str, Measure] = {
-        "vs best": summary.ratio,
-        "vs blocked": summary.ratio_blocked,
-        "NCHW": summary.nchw,
-        "NumPy": summary.in_numpy,
-    }
+    """Ratios; what no candidate here has is left out."""
+    rows = [row for result in group for row in result.rows]
+    found: dict[str, Measure] = {"vs best": summary.ratio}
+    found |= {"vs blocked": summary.ratio_blocked} if any(row.blocked for row in rows) else {}
+    found |= {"vs right": summary.ratio_right} if any(row.verdict.beyond for row in rows) else {}
+    found |= {"NCHW": summary.nchw, "NumPy": summary.in_numpy}
     return found | ({"x 1 thread": summary.speedup} if group[0].threads > 1 else {})
 
 
 def _head(libraries: Sequence[str], group: Sequence[Result]) -> list[str]:
     others = [f"{name} us" for name in libraries if name != OURS]
-    return ["layer", "us", "GF/s", "peak", "limit", *others, *_measures(group)]
+    return ["layer", "us", group[0].unit, "peak", "limit", *others, *_measures(group)]
 
 
 def _rows(group: Sequence[Result], libraries: Sequence[str], limit: Measure) -> list[list[str]]:
@@ -69,7 +69,9 @@ def _rows(group: Sequence[Result], libraries: Sequence[str], limit: Measure) -> 
 
 def _peer(result: Result, library: str) -> str:
     row = summary.best(result, library=library)
-    return _time(row) + ("" if row is None or row.limited else "*")
+    if row is None:
+        return _time(row)
+    return _time(row) + "!" * bool(row.verdict.beyond) + "*" * (not row.limited)
 
 
 def kinds(results: Sequence[Result]) -> list[str]:
@@ -89,8 +91,23 @@ def losers(results: Sequence[Result]) -> list[str]:
     for result in lost:
         other = summary.best(result)
         rows.append([f"{result.layer.shape} ({result.layer.name})", _number(summary.ratio(result), 3)])
-        rows[-1] += [_percent(summary.of_peak(result)), other.name if other else ""]
+        rows[-1] += [_percent(summary.of_peak(result)), other.name + "!" * bool(other.verdict.beyond) if other else ""]
     return rows_of(["slower than the best peer", "vs best", "peak", "best peer"], rows) if rows else []
+
+
+def off(results: Sequence[Result]) -> list[str]:
+    """Whose integers are not all equal to the exact ones: in how many layers and outputs, and how far."""
+    names = dict.fromkeys(row.name for result in results for row in result.rows if row.verdict.differ)
+    rows = [[name, *_off(results, name)] for name in names]
+    head = ["not exact", "layers", "outputs", "differ", "by more than 1", "part", "at most"]
+    return rows_of(head, rows) if rows else []
+
+
+def _off(results: Sequence[Result], name: str) -> list[str]:
+    found = [(r, row.verdict) for r in results for row in r.rows if row.name == name and row.verdict.differ]
+    outputs, beyond = sum(r.outputs for r, _ in found), sum(v.beyond for _, v in found)
+    differ, most = sum(v.differ for _, v in found), max(v.most for _, v in found)
+    return [*map(str, (len(found), outputs, differ, beyond)), f"{beyond / max(outputs, 1):.3%}", str(most)]
 
 
 def problems(results: Sequence[Result]) -> list[str]:
@@ -112,7 +129,8 @@ def whole_networks(results: Sequence[Result], libraries: Sequence[str]) -> list[
 
 FIELDS = (
     "kind", "layer", "shape", "threads", "library", "candidate", "blocked", "limited", "us", "least_us", "gflops",
-    "of_peak", "rounds", "disturbed", "nrmse", "peak_gflops", "peak_least", "peak_most", "problem",
+    "of_peak", "rounds", "disturbed", "nrmse", "outputs", "differ", "beyond", "most", "peak_gflops", "peak_least",
+    "peak_most", "problem",
 )  # fmt: skip
 
 
@@ -129,6 +147,7 @@ def _csv_rows(result: Result) -> list[Mapping[str, object]]:
     layer, peaks = result.layer, result.peaks or (0.0,)
     common = {
         "kind": layer.kind, "layer": layer.name, "shape": layer.shape, "threads": result.threads,
+        "outputs": result.outputs,
         "peak_gflops": f"{result.peak / 1e9:.1f}", "peak_least": f"{min(peaks) / 1e9:.1f}",
         "peak_most": f"{max(peaks) / 1e9:.1f}",
     }  # fmt: skip
@@ -139,7 +158,8 @@ def _csv_rows(result: Result) -> list[Mapping[str, object]]:
             "library": row.library, "candidate": row.name, "blocked": int(row.blocked), "limited": int(row.limited),
             "us": f"{row.seconds * 1e6:.3f}", "least_us": f"{row.least * 1e6:.3f}", "gflops": f"{rate / 1e9:.2f}",
             "of_peak": f"{rate / result.peak:.4f}" if result.peak else "", "rounds": row.rounds,
-            "disturbed": f"{row.disturbed:.3f}", "nrmse": f"{row.nrmse:.3g}", "problem": row.problem,
+            "disturbed": f"{row.disturbed:.3f}", "nrmse": f"{row.verdict.nrmse:.3g}", "differ": row.verdict.differ,
+            "beyond": row.verdict.beyond, "most": row.verdict.most, "problem": row.problem,
         })  # fmt: skip
     return rows
 

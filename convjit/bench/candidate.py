@@ -25,7 +25,7 @@ def _nothing() -> None:
 @dataclass(frozen=True)
 class Candidate:
     """`call` is what is timed. `result` calls it and gives the output in the order N, OC, space; `clear` fills the memory
-    that it will be written to with NaN.
+    that it will be written to with NaN, or with the largest integer.
 
     `blocked`: input and output stand in the library's own order, as between the layers of a network. A user's array
     would have to be brought into it first, which is not timed.

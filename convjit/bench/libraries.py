@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from convjit.bench import ours, with_onnxruntime, with_openvino, with_torch
+from convjit.bench import (
+    ours,
+    quantised_onnxruntime,
+    quantised_openvino,
+    quantised_torch,
+    with_onnxruntime,
+    with_openvino,
+    with_torch,
+)
+from convjit.spec.conv import ConvSpec
 
 OURS = "convjit"
 
@@ -16,4 +25,17 @@ LIBRARIES: dict[str, Any] = {
 }
 """Each module has `versions()` and `builders(spec, arrays, threads)`; ours takes variants instead of threads."""
 
+QUANTISED: dict[str, Any] = {
+    OURS: ours,
+    "torch": quantised_torch,
+    "onnxruntime": quantised_onnxruntime,
+    "openvino": quantised_openvino,
+}
+"""The same for 8-bit tensors with scales; these have `builders` only."""
+
 PEERS = tuple(name for name in LIBRARIES if name != OURS)
+
+
+def preparing(library: str, spec: ConvSpec) -> Any:
+    """The module whose `builders` prepare that convolution."""
+    return (QUANTISED if spec.output.quantised else LIBRARIES)[library]

@@ -61,8 +61,8 @@ def candidate(kernel: CompiledConv, spec: ConvSpec, given: Arrays, placed: bool 
         call()
         return out.transpose(order)
 
-    floats = dtypes.is_float(spec.output.dtype)
-    return Candidate(call, result, lambda: out.fill(np.nan if floats else -1))
+    filling = np.nan if dtypes.is_float(spec.output.dtype) else dtypes.limits(spec.output.dtype)[1]
+    return Candidate(call, result, lambda: out.fill(filling))
 
 
 def _ordered(base: ConvSpec, spec: ConvSpec, name: str, array: Array) -> Array:

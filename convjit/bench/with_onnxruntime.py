@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -43,10 +42,7 @@ def builders(spec: ConvSpec, given: Arrays, threads: int) -> dict[str, Builder]:
 
 def _model(spec: ConvSpec, arrays: tuple[Array, Array, Array | None]) -> bytes:
     x, w, bias = arrays
-    attributes: dict[str, int | Sequence[int]] = {
-        "strides": spec.stride, "dilations": spec.dilation, "group": spec.groups,
-        "pads": [p[0] for p in spec.pad] + [p[1] for p in spec.pad],
-    }  # fmt: skip
+    attributes = onnx_model.window(spec.stride, spec.dilation, spec.pad, spec.groups)
     constants = {"w": w, "b": bias} if bias is not None else {"w": w}
     return onnx_model.convolution(x.shape, output_shape(spec), constants, attributes, relu=bool(spec.then))
 
@@ -56,7 +52,8 @@ def _values(onnx: Any, *described: tuple[str, tuple[int, ...]]) -> list[Any]:
     return [onnx.helper.make_tensor_value_info(name, kind, shape) for name, shape in described]
 
 
-def _session(runtime: Any, model: bytes, threads: int, level: Any, save: str = "") -> Any:
+def session(runtime: Any, model: bytes, threads: int, level: Any, save: str = "") -> Any:
+    """Ready to run, optimised up to a level; what came of that is stored where `save` says."""
     options = runtime.SessionOptions()
     options.intra_op_num_threads, options.graph_optimization_level = threads, level
     options.log_severity_level = 3  # it warns of every optimised model that it saves
@@ -66,22 +63,21 @@ def _session(runtime: Any, model: bytes, threads: int, level: Any, save: str = "
 
 
 def _plain(runtime: Any, spec: ConvSpec, model: bytes, x: Array, threads: int, level: Any) -> Candidate:
-    call, out = _bound(_session(runtime, model, threads, level), x, output_shape(spec))
+    call, out = bound(session(runtime, model, threads, level), x, output_shape(spec))
     return Candidate(call, lambda: _after(call, out), lambda: out.fill(np.nan))
 
 
-def _bound(session: Any, x: Array, shape: tuple[int, ...]) -> tuple[Any, Array]:
-    """A call on fixed memory: nothing is allocated or copied in it."""
-    out = empty(shape)
-    binding = session.io_binding()
-    binding.bind_cpu_input(session.get_inputs()[0].name, x)
-    name = session.get_outputs()[0].name
-    binding.bind_output(name, "cpu", 0, np.float32, shape, out.ctypes.data)
-    return partial(_run, session, binding, x), out
+def bound(made: Any, x: Array, shape: tuple[int, ...], dtype: type[np.generic] = np.float32) -> tuple[Any, Array]:
+    """A call of a session on fixed memory, in which nothing is allocated or copied; and the output's memory."""
+    out = empty(shape, dtype)
+    binding = made.io_binding()
+    binding.bind_cpu_input(made.get_inputs()[0].name, x)
+    binding.bind_output(made.get_outputs()[0].name, "cpu", 0, dtype, shape, out.ctypes.data)
+    return partial(_run, made, binding, x), out
 
 
-def _run(session: Any, binding: Any, _x: Array) -> None:
-    session.run_with_iobinding(binding)
+def _run(made: Any, binding: Any, _x: Array) -> None:
+    made.run_with_iobinding(binding)
 
 
 def _after(call: Any, out: Array) -> Array:
@@ -95,7 +91,7 @@ def _blocked(runtime: Any, spec: ConvSpec, model: bytes, x: Array, threads: int)
     levels = runtime.GraphOptimizationLevel
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "optimised.onnx"
-        _session(runtime, model, threads, levels.ORT_ENABLE_ALL, str(path))
+        session(runtime, model, threads, levels.ORT_ENABLE_ALL, str(path))
         graph = onnx.load(str(path))
     nodes = {node.op_type: node for node in graph.graph.node if node.domain == NCHWC}
     if "Conv" not in nodes:
@@ -110,8 +106,7 @@ def _blocked(runtime: Any, spec: ConvSpec, model: bytes, x: Array, threads: int)
     values = _values(onnx, (convolution.input[0], x.shape), (convolution.output[0], shape))
     inner = onnx.helper.make_graph([convolution], "conv", values[:1], values[1:], held)
     bare = onnx.helper.make_model(inner, opset_imports=graph.opset_import, ir_version=graph.ir_version)
-    session = _session(runtime, bare.SerializeToString(), threads, levels.ORT_DISABLE_ALL)
-    call, out = _bound(session, x, shape)
+    call, out = bound(session(runtime, bare.SerializeToString(), threads, levels.ORT_DISABLE_ALL), x, shape)
     channels = int(spec.out_channels)
 
     def result() -> Array:

@@ -34,8 +34,12 @@ def builders(spec: ConvSpec, given: Arrays, threads: int) -> dict[str, Builder]:
 def _candidate(
     openvino: Any, spec: ConvSpec, arrays: tuple[Array, Array, Array | None], threads: int, last: bool
 ) -> Candidate:
-    model = _model(openvino, spec, arrays)
-    x, out = arrays[0], empty(output_shape(spec))
+    return compiled(openvino, _model(openvino, spec, arrays), arrays[0], output_shape(spec), threads, last)
+
+
+def compiled(openvino: Any, model: Any, x: Array, shape: tuple[int, ...], threads: int, last: bool) -> Candidate:
+    """A model of one convolution on an NCHW array and with an output of that shape and type; or with both as NHWC."""
+    out = empty(shape, x.dtype)
     if last:
         model = _channels_last(openvino, model)
         x, out = (aligned(np.moveaxis(a, 1, -1)) for a in (x, out))
@@ -48,7 +52,8 @@ def _candidate(
         request.infer()
         return np.moveaxis(out, -1, 1) if last else out
 
-    return Candidate(partial(_infer, request, x), result, lambda: out.fill(np.nan))
+    filling = np.nan if out.dtype.kind == "f" else np.iinfo(out.dtype).max
+    return Candidate(partial(_infer, request, x), result, lambda: out.fill(filling))
 
 
 def _infer(request: Any, _x: Array) -> None:

@@ -23,27 +23,25 @@ from convjit import api, machine
 from convjit.bench.bandwidth import bandwidths
 from convjit.bench.burst import Burst, burst
 from convjit.bench.candidate import Array, Builder, Candidate
-from convjit.bench.libraries import LIBRARIES
+from convjit.bench.libraries import LIBRARIES, preparing
+from convjit.bench.peak import FLOATS, Types, highest
 from convjit.bench.pinning import release, spread
 from convjit.bench.request import Answer, Job
 from convjit.errors import ConvError
-from convjit.runtime.peak import measure_now
-
-TYPES = ("f32", "f32", "f32")
 
 
 class Worker:
     """The requests, as methods."""
 
     def __init__(self, library: str, processors: Sequence[int]) -> None:
-        self.library = LIBRARIES[library]
+        self.library = library
         self.processors = processors
         self.candidates: dict[str, Candidate] = {}
         self.folder = Path()
 
     def versions(self) -> str:
         """The library's version."""
-        return str(self.library.versions())
+        return str(LIBRARIES[self.library].versions())
 
     def prepare(self, job: Job) -> Mapping[str, tuple[bool, str]]:
         """Make all candidates: for each whether it is blocked, and what prevented it ("" where nothing did)."""
@@ -51,7 +49,8 @@ class Worker:
         self.candidates, self.folder = {}, Path(job.folder)
         ((spec, _),) = api.read(job.program).values()
         given = {t.name: np.load(self.folder / f"{t.name}.npy") for t in spec.arguments}
-        builders: dict[str, Builder] = self.library.builders(spec, given, job.variants or job.threads)
+        library = preparing(self.library, spec)
+        builders: dict[str, Builder] = library.builders(spec, given, job.variants or job.threads)
         problems = {name: self._make(name, builder) for name, builder in builders.items()}
         made = self.candidates
         return {name: (name in made and made[name].blocked, problem) for name, problem in problems.items()}
@@ -85,11 +84,10 @@ class Worker:
         """Let go of all candidates and their memory."""
         self.candidates = {}
 
-    def peak(self, target: str, threads: int) -> float:
-        """Operations per second of multiply-adds on registers, now."""
+    def peak(self, target: str, threads: int, types: Sequence[Types] = FLOATS) -> float:
+        """Operations per second of multiply-adds on registers, now: the most for any of these types."""
         release(self.processors)
-        peak = measure_now(machine.get(target), TYPES, threads)
-        return peak.operations if peak else 0.0
+        return highest(target, threads, types)
 
     def bandwidths(self, target: str, threads: int) -> dict[str, float]:
         """Bytes per second by level."""

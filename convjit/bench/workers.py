@@ -18,12 +18,21 @@ ROOT = Path(__file__).parents[2]
 PATIENCE = 180.0
 """Seconds until an answer is given up, and its process ended."""
 
+LIMITS = ("ONEDNN_MAX_CPU_ISA", "ATEN_CPU_CAPABILITY", "FBGEMM_ENABLE_INSTRUCTIONS")
+"""What keeps a library to an instruction set: oneDNN's limit (PyTorch's and OpenVINO's), that of PyTorch's own kernels, and
+that of FBGEMM, one of PyTorch's engines for 8 bits (its src/Utils.cc)."""
+
 ISA: dict[str, dict[str, str]] = {
-    "avx2": {"ONEDNN_MAX_CPU_ISA": "AVX2", "ATEN_CPU_CAPABILITY": "avx2"},
-    "avx512": {"ONEDNN_MAX_CPU_ISA": "AVX512_CORE", "ATEN_CPU_CAPABILITY": "avx512"},
-    "best": {},
+    name: dict(zip(LIMITS, limits, strict=False))
+    for name, limits in {
+        "avx2": ("AVX2", "avx2", "AVX2"),
+        "avx2_vnni": ("AVX2_VNNI", "avx2", "AVX2"),
+        "avx512": ("AVX512_CORE", "avx512", "AVX512"),
+        "avx512_vnni": ("AVX512_CORE_VNNI", "avx512", "AVX512_E1"),
+        "best": (),
+    }.items()
 }
-"""What keeps a library to an instruction set: oneDNN's limit (PyTorch's and OpenVINO's) and that of PyTorch's own kernels."""
+"""The values of `LIMITS` for each of ours."""
 
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
@@ -109,6 +118,6 @@ class Remote:
 
 def environment(isa: str, threads: int, base: Mapping[str, str] = os.environ) -> dict[str, str]:
     """That of a worker: this one's, the limit of instructions, as many threads as it has processors, our package."""
-    kept = {name: value for name, value in base.items() if name not in ISA["avx2"]}
+    kept = {name: value for name, value in base.items() if name not in LIMITS}
     path = os.pathsep.join(p for p in (str(ROOT), base.get("PYTHONPATH", "")) if p)
     return {**kept, **ISA[isa], **dict.fromkeys(THREADS, str(threads)), "PYTHONPATH": path}

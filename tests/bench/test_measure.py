@@ -10,9 +10,11 @@ import pytest
 
 from bench.layers import Layer
 from bench.measure import LEAST_ROUNDS, Settings, measure
+from bench.problem import F32
 from convjit import reference
 from convjit.api import read
 from convjit.bench.burst import Burst
+from convjit.bench.peak import Types
 from convjit.bench.request import Job
 from convjit.bench.workers import Failed, Remote
 
@@ -48,7 +50,8 @@ class Played:
         self.log.append(name)
         return Burst(self.names[name], self.names[name], 10, 1)
 
-    def peak(self, target: str, threads: int) -> float:
+    def peak(self, target: str, threads: int, types: tuple[Types, ...]) -> float:
+        assert types == F32.peaks
         self.log.append("peak")
         return 1e9 + len(self.log)
 
@@ -86,7 +89,7 @@ def test_everybody_has_a_turn_in_every_round(played: dict[str, Played], log: lis
         ("torch blocked", 4e-5, 3, 0.1),
     ]
     assert [(row.blocked, row.limited) for row in result.rows[1:]] == [(False, True), (False, False), (True, False)]
-    assert all(row.nrmse < 1e-6 for row in result.rows)
+    assert all(row.verdict.nrmse < 1e-6 for row in result.rows)
     assert result.peak == max(result.peaks) and len(result.peaks) == 3
 
 

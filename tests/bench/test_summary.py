@@ -11,6 +11,7 @@ import pytest
 from bench import summary, tables
 from bench.layers import Layer, load
 from bench.plot import draw
+from bench.problem import Verdict
 from bench.result import Result, Row
 
 LAYER = Layer("made_up", 1, 64, 64, (56, 56), (3, 3), 1, 1, (1, 1))
@@ -50,6 +51,41 @@ def test_who_has_more_instructions_is_not_the_best() -> None:
     free = replace(R, rows=rows)
     assert summary.ratio(free) == pytest.approx(1.8)
     assert "15.0*" in "\n".join(tables.layers([free], ["convjit", "torch", "openvino"], lambda r: None))
+
+
+def off(result: Result, name: str, verdict: Verdict) -> Result:
+    """With that verdict on a candidate."""
+    rows = tuple(replace(row, verdict=verdict) if row.name == name else row for row in result.rows)
+    return replace(result, rows=rows, outputs=1000, unit="Gop/s")
+
+
+def test_who_is_off_by_more_than_a_unit_is_marked_and_counted_apart() -> None:
+    wrong = off(R, "torch packed", Verdict(differ=9, beyond=4, most=7))
+    assert summary.ratio(wrong) == pytest.approx(1.5)
+    assert summary.ratio_right(wrong) == pytest.approx(1.8)
+    lines = tables.layers([wrong], ["convjit", "torch"], lambda r: None)
+    assert "15.0!" in lines[4] and "1.80" in lines[4]
+    assert "Gop/s" in lines[2] and "vs right" in lines[2]
+    lost = replace(wrong, rows=tuple(replace(row, seconds=row.seconds * 0.5) for row in wrong.rows if row.library == "torch"))
+    lost = replace(lost, rows=(*R.rows[:1], *lost.rows))
+    assert tables.losers([lost])[2].endswith("torch packed! |")
+
+
+def test_differences_are_added_up_by_candidate() -> None:
+    one, two = (off(R, "torch", Verdict(differ=9, beyond=beyond, most=most)) for beyond, most in ((4, 7), (0, 1)))
+    assert tables.off([one, two, off(R, "openvino", Verdict(differ=1, most=1)), R]) == [
+        "| not exact | layers | outputs | differ | by more than 1 |   part | at most |",
+        "| --------- | -----: | ------: | -----: | -------------: | -----: | ------: |",
+        "| torch     |      2 |    2000 |     18 |              4 | 0.200% |       7 |",
+        "| openvino  |      1 |    1000 |      1 |              0 | 0.000% |       1 |",
+    ]
+    assert tables.off([R]) == []
+
+
+def test_columns_that_nobody_fills_are_left_out() -> None:
+    plain = replace(R, rows=tuple(row for row in R.rows if not row.blocked))
+    head = tables.layers([plain], ["convjit"], summary.of_peak)[2]
+    assert "vs best" in head and "vs blocked" not in head and "vs right" not in head
 
 
 def test_what_failed_has_no_ratio() -> None:

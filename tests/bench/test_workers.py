@@ -15,6 +15,7 @@ from convjit.bench.ours import Variant
 from convjit.bench.pinning import processors
 from convjit.bench.request import Job
 from convjit.bench.workers import Failed, Remote, environment
+from convjit.machine import NAMES
 
 PROGRAM = """\
 conv tiny {
@@ -95,4 +96,11 @@ def test_the_environment_keeps_everybody_to_the_same() -> None:
     found = environment("avx2", 2, base)
     assert (found["ONEDNN_MAX_CPU_ISA"], found["ATEN_CPU_CAPABILITY"]) == ("AVX2", "avx2")
     assert (found["OMP_NUM_THREADS"], found["HOME"]) == ("2", "/x")
+    assert found["FBGEMM_ENABLE_INSTRUCTIONS"] == "AVX2"
     assert "ONEDNN_MAX_CPU_ISA" not in environment("best", 2, base)
+    found = environment("avx512_vnni", 1, base)
+    assert (found["ONEDNN_MAX_CPU_ISA"], found["ATEN_CPU_CAPABILITY"]) == ("AVX512_CORE_VNNI", "avx512")
+
+
+def test_every_limit_is_a_target_of_ours() -> None:
+    assert {f"cpu:{name}" for name in workers.ISA if name != "best"} < set(NAMES)
