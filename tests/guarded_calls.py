@@ -8,7 +8,8 @@ from __future__ import annotations
 import random
 import sys
 from collections.abc import Iterator
-from itertools import permutations, zip_longest
+from dataclasses import replace
+from itertools import permutations, product, zip_longest
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from convjit import dtypes
 from convjit.api import read
 from convjit.machine.rows import EXACT
 from convjit.spec.conv import ConvSpec
+from convjit.spec.tensor import Compute
 from tests import guard, shapes
 from tests.fuzz import same
 from tests.quantised_programs import arrays as quantised_arrays
@@ -88,12 +90,21 @@ def integers() -> Iterator[Drawn]:
             yield f"{case.name} {types}", spec, arrays
 
 
+def short() -> Iterator[Drawn]:
+    """bf16 and f16, stored and multiplied: whole numbers, whose sums are exact before they are stored."""
+    for at, (dtype, stored) in enumerate(product(("bf16", "f16"), (True, False))):
+        for case in SAMPLE[at::8]:
+            name, spec, arrays = case_of(case, dtype if stored else "f32")
+            yield f"{name} {dtype} {stored}", spec if stored else replace(spec, compute=Compute(dtype)), arrays
+
+
 SUITES = {
     "random": drawn,
     "sample": lambda: map(case_of, SAMPLE),
     "double": lambda: (case_of(case, "f64") for case in SAMPLE[::4]),
     "integers": integers,
     "quantised": quantised,
+    "short": short,
     "layouts1": lambda: every_layout(1),
     "layouts2": lambda: every_layout(2),
     "layouts3": lambda: every_layout(3),
@@ -123,6 +134,7 @@ def main(target: str, suite: str) -> None:
         print(name, flush=True)
         kernel = convjit.compile(spec, target=target, threads=2)
         want = convjit.reference(spec, **{t.name: given[t.name] for t in spec.arguments})
+        want = want.astype(dtypes.get(spec.output.dtype).numpy)
         for end in (True, False):
             call(kernel, spec, given, want, end)
             count += 1

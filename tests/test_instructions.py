@@ -28,6 +28,14 @@ conv first   { input x : i8[N=1, C=6, H=15, W=15]; weight w : i8[OC=24, KH=3, KW
 conv words   { input x : i16[N=1, H=9, W=9, C=16]; weight w : i16[KH=3, KW=3, OC=16, IC=16]; output y : i32[N, OH, OW, OC] }
 conv longs   { input x : i16[N=1, H=9, W=9, C=16]; weight w : i16[KH=3, KW=3, OC=16, IC=16] }
 conv whole   { input x : i32[N=1, H=9, W=9, C=16]; weight w : i32[KH=3, KW=3, OC=16, IC=16] }
+conv quant   { input x : u8[N=1, H=15, W=15, C=35] scale 0.1 zero 3; weight w : i8[OC=24, KH=3, KW=3, IC=35] scale s per OC; pad 1
+               param s : f32[OC]; output y : u8[N, OH, OW, OC] scale 2 zero 9; then relu }
+conv lite    { input x : i8[N=1, W=40, C=16] scale 0.1 zero 3; weight w : i8[KW=3, IC=16, OC=16] scale s per OC zero z per OC
+               param s : f32[OC]; param z : i8[OC]; output y : i8[N, OW, OC] scale 2 zero 9; requantize tflite_double }
+conv seven   { input x : u8 in 0..127 [N=1, H=15, W=15, C=32]; weight w : i8[OC=24, KH=3, KW=3, IC=32]; pad 1 }
+conv parts   { input x : i16 in -99..99 [N=1, W=40, C=32]; weight w : i16[KW=3, IC=32, OC=16] }
+conv report  { input x : f32[N=1, W=40, C=16]; weight w : f32[KW=3, IC=16, OC=16]; compute i16 scale x 2^7, w 2^8 round half_away }
+conv eight   { input x : f32[N=1, C=16, W=40]; weight w : f32[KW=3, IC=16, OC=16]; compute i8 scale x 2^7, w 2^8 round floor }
 conv space   { input x : f32[N=1, C=5, D=6, H=7, W=8]; weight w : f32[OC=9, IC=5, KD=2, KH=3, KW=3]; pad same }
 """
 

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import convjit
 from convjit.api import compilation, read
@@ -29,13 +31,13 @@ def kernel_of(spec: ConvSpec, target: str, run: str = "") -> Any:
     return CALLABLES[run](compilation(spec, target=target), 1) if run else convjit.compile(spec, target=target)
 
 
-def check(spec: ConvSpec, given: dict[str, np.ndarray[Any, Any]], target: str, run: str = "") -> None:
+def check(spec: ConvSpec, arrays_: dict[str, np.ndarray[Any, Any]], target: str, run: str = "") -> None:
     """A call, and a call with everything bound but the input and residuals."""
     kernel = kernel_of(spec, target, run)
-    want = convjit.reference(spec, **given)
+    want = convjit.reference(spec, **arrays_)
     free = {t.name for t in spec.arguments if t.role in ("input", "residual")}
-    bound = kernel.bind(**{name: array for name, array in given.items() if name not in free})
-    for got in (kernel(**given), bound(**{name: given[name] for name in free})):
+    bound = kernel.bind(**{name: array for name, array in arrays_.items() if name not in free})
+    for got in (kernel(**arrays_), bound(**{name: arrays_[name] for name in free})):
         np.testing.assert_array_equal(got, want.astype(got.dtype))
 
 
@@ -44,6 +46,19 @@ def check(spec: ConvSpec, given: dict[str, np.ndarray[Any, Any]], target: str, r
 def test_programs(seed: int, target: str) -> None:
     ((spec, _),) = read(program(seed)).values()
     check(spec, arrays(spec, seed), target)
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@settings(max_examples=15, deadline=None)
+@given(seed=st.integers(0, 2**32))
+def test_any_program_on_any_number_of_threads(target: str, seed: int) -> None:
+    ((spec, _),) = read(program(seed)).values()
+    numbers, kernel = arrays(spec, seed), kernel_of(spec, target)
+    want = convjit.reference(spec, **numbers)
+    for threads in (1, 2, 5):
+        kernel.threads = threads
+        got = kernel(**numbers)
+        np.testing.assert_array_equal(got, want.astype(got.dtype))
 
 
 @pytest.mark.parametrize(("target", "seed"), INTERPRETED)

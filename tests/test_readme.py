@@ -38,13 +38,16 @@ def blocks(language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
 
 
-def test_the_example_gives_the_output_shown() -> None:
-    (example,) = blocks("python")
-    shown = README.split("```python")[1].split("```\n")[2]
-    printed = io.StringIO()
-    with redirect_stdout(printed):
-        exec(compile(example, "README.md", "exec"), {"__name__": "readme"})
-    assert printed.getvalue().strip() == shown.strip()
+def test_the_examples_give_the_output_shown() -> None:
+    """One after the other, as a reader would type them."""
+    assert len(blocks("python")) == 2
+    shared: dict[str, object] = {"__name__": "readme"}
+    for number, example in enumerate(blocks("python"), 1):
+        shown = README.split("```python")[number].split("```\n")[2]
+        printed = io.StringIO()
+        with redirect_stdout(printed):
+            exec(compile(example, "README.md", "exec"), shared)
+        assert printed.getvalue().strip() == shown.strip()
 
 
 def test_ci_does_what_the_readme_says() -> None:

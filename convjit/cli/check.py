@@ -94,7 +94,7 @@ def bound(spec: ConvSpec, given: Mapping[str, Array]) -> tuple[Reals, Reals]:
         magnitude: Reals = reference(plain, **sizes)
         unit = _unit(spec.accumulator)
         count = spec.ic_per_group * prod(spec.kernel_size) + 1
-        error = magnitude * (count * unit / (1 - count * unit)) + count * _smallest(spec.accumulator)
+        error = magnitude * (count * unit / (1 - count * unit)) + count * _lost(spec)
         reached = magnitude
         for step in spec.then:
             error, magnitude = _step(spec, step, given, error, magnitude)
@@ -131,6 +131,12 @@ def _beside(spec: ConvSpec, name: str, given: Mapping[str, Array]) -> Reals:
 def _unit(dtype: str) -> float:
     """Unit roundoff: half the distance between 1 and the next number."""
     return float(_finfo(dtypes.get(dtype).numpy).eps) / 2
+
+
+def _lost(spec: ConvSpec) -> float:
+    """What a sum that underflows loses: the smallest number, or all of a denormal one (docs/quantisation.md)."""
+    flushed = spec.compute is not None and spec.compute.dtype == "bf16" and spec.input.dtype == "f32"
+    return 2.0**-126 if flushed else _smallest(spec.accumulator)
 
 
 def _smallest(dtype: str) -> float:

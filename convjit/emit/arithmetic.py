@@ -111,4 +111,9 @@ def conversion(source: Type, target: Type) -> str:
 
 def convert(f: Form) -> Written:
     word = conversion(f.operands[0], f.op.type)
+    half = llvm_type(vector("i16", f.lanes)).replace("i16", "half")
+    if element(f.op.type) == "f16":
+        return (f"{{0}}$h = {word} {f.operand(0)} {{1}} to {half}", f"{{0}} = bitcast {half} {{0}}$h to {f.type}"), ()
+    if element(f.operands[0]) == "f16":
+        return (f"{{0}}$h = bitcast {f.operand(0)} {{1}} to {half}", f"{{0}} = {word} {half} {{0}}$h to {f.type}"), ()
     return (f"{{0}} = {word or 'bitcast'} {f.operand(0)} {{1}} to {f.type}",), ()

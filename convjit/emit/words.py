@@ -21,8 +21,8 @@ ELEMENTS: dict[str, str] = {
     "i32": "i32",
     "u32": "i32",
     "i64": "i64",
-    "f16": "half",
-    "bf16": "bfloat",
+    "f16": "i16",  # short floats are moved as integers: LLVM selects and shuffles vectors of them through f32,
+    "bf16": "i16",  # by calls of a library where the machine does not convert
     "f32": "float",
     "f64": "double",
     "ptr": "ptr",
@@ -44,7 +44,7 @@ def llvm_type(type: Type) -> str:
 def suffix(type: Type) -> str:
     """How an overloaded intrinsic's name ends: "v8f32", "i32", "p0"."""
     one = element(type)
-    word = {"u8": "i8", "u16": "i16", "u32": "i32"}.get(one, one)
+    word = {"u8": "i8", "u16": "i16", "u32": "i32", "f16": "i16", "bf16": "i16"}.get(one, one)
     return f"v{lanes(type)}{word}" if lanes(type) > 1 else word
 
 
@@ -74,14 +74,12 @@ def vector_literal(type: Type, values: tuple[float, ...]) -> str:
 
 
 def scalar_literal(type: Type, value: float) -> str:
-    """A number of a scalar type. Floats are written as bit patterns: of a double, except for the 16-bit types."""
+    """A number of a scalar type. Floats are written as bit patterns: of a double, 16-bit ones as integers."""
     if type in ("f32", "f64"):
         exact = float(np.float32(value)) if type == "f32" else float(value)
         return f"0x{struct.pack('>d', exact).hex().upper()}"
-    if type == "f16":
-        return f"0xH{struct.pack('>e', value).hex().upper()}"
-    if type == "bf16":
-        return f"0xR{int(np.array(value, ml_dtypes.bfloat16).view(np.uint16)):04X}"
+    if type in ("f16", "bf16"):
+        return str(int(np.array(value, np.float16 if type == "f16" else ml_dtypes.bfloat16).view(np.int16)))
     whole = int(value)
     if whole != value or type.startswith("ptr"):
         raise InternalError(f"{value!r} is not a number of type {type}")

@@ -7,6 +7,7 @@ from convjit.kernel.ir import If, Merged, Operand, vector
 from convjit.kernel.select import row_named
 from convjit.kernel.state import State
 from convjit.kernel.variables import ALWAYS, Where, summed, where
+from convjit.machine import Machine
 from convjit.nest.functions import FUNCTIONS, steps
 from convjit.nest.ir import Expr, Load, Number
 from convjit.nest.visit import typed
@@ -45,6 +46,8 @@ def function(l: State, name: str, dtype: str, args: list[Operand], given: list[s
 def elementary(l: State, op: str, dtype: str, of: str, args: list[Operand]) -> Operand:
     """One operation that gives `dtype`; the first operand's type is `of`."""
     shape, source = vector(dtype, l.v.lanes), vector(of, l.v.lanes)
+    if op == "convert" and (name := written_out(dtype, of, l.machine)):
+        return function(l, name, dtype, args, [of])
     if op in CONVERSIONS:
         return l.b.op(op, shape, *args, **{"from": source})
     if op in COMPARISONS:
@@ -53,6 +56,16 @@ def elementary(l: State, op: str, dtype: str, of: str, args: list[Operand]) -> O
         a, b, c = args
         return l.b.op("add", shape, l.b.op("mul", shape, a, b), c)
     return l.b.op(op, shape, *args)
+
+
+def written_out(dtype: str, of: str, machine: Machine) -> str:
+    """The function that converts in elementary operations what the machine cannot; "" where it can. Without it LLVM
+    would call a library."""
+    if "bf16" in (dtype, of):
+        return "narrow_bf16" if dtype == "bf16" else "widen_bf16"
+    if "f16" in (dtype, of) and machine.kind == "cpu" and "f16c" not in machine.features:
+        return "narrow_f16" if dtype == "f16" else "widen_f16"
+    return ""
 
 
 def constant(value: float, dtype: str) -> Operand:

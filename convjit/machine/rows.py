@@ -10,6 +10,7 @@ from convjit.machine.meaning import (
     dot_product,
     fused_multiply_add,
     integer_multiply_add,
+    multiply_halves,
     multiply_then_add,
     saturating_dot_product,
 )
@@ -76,6 +77,26 @@ def mad(width: int = 0, feature: str = "") -> tuple[Row, ...]:
     return tuple(_mad(x, w, acc, max(width // bits(acc), 1), feature) for x, w, acc in EXACT)
 
 
+def halves(lanes: int, feature: str) -> tuple[Row, ...]:
+    """Products of the lower halves of 64-bit lanes (vpmuldq), for i32 that is packed as i64: read without a shuffle. The
+    shifts say what the upper halves are, and cost nothing."""
+    text, by = f"<{lanes} x i64>", "splat (i64 32)"
+    code = [line for v, name in (("{a}", "x"), ("{b}", "w")) for line in
+            (f"{{t}}{name}u = shl {text} {v}, {by}", f"{{t}}{name} = ashr {text} {{t}}{name}u, {by}")]  # fmt: skip
+    code += [f"{{t}}p = mul {text} {{t}}x, {{t}}w", f"{{out}} = add {text} {{t}}p, {{acc}}"]
+    row = Row(
+        name="mad_halves",
+        spare=1,
+        types=("i64", "i64", "i64"),
+        roles=(("n", lanes),),
+        operands=(f"i64x{lanes}",) * 3,
+        code=tuple(code),
+        meaning=multiply_halves,
+        feature=feature,
+    )
+    return (row,)
+
+
 def pairs(lanes: int, function: str, feature: str) -> tuple[Row, ...]:
     """Two products for each 32-bit sum (vpmaddwd): of 16-bit numbers, or of 8-bit ones made wider."""
     pairs_ = [(x, w) for x, w, acc in EXACT if acc == "i32"]
@@ -135,6 +156,7 @@ def _quad(types: tuple[str, str], n: int, pairs: str, words: str, feature: str) 
             f"{{t}}s = call {total} @{words}({wide} {{t}}p, {wide} {ones})",
             f"{{out}} = add {total} {{t}}s, {{acc}}",
         ),
+        spare=2,
         meaning=partial(saturating_dot_product, types),
         declare=(f"declare {wide} @{pairs}({narrow}, {narrow})", f"declare {total} @{words}({wide}, {wide})"),
         feature=feature,
@@ -166,6 +188,7 @@ def _pair(x: str, w: str, n: int, function: str, feature: str) -> Row:
             f"{{t}}p = call {total} @{function}({wide} {{t}}x, {wide} {{t}}w)",
             f"{{out}} = add {total} {{t}}p, {{acc}}",
         ),
+        spare=1 + (bits(x) < 16) + (bits(w) < 16),
         meaning=partial(dot_product, (x, w)),
         declare=(f"declare {total} @{function}({wide}, {wide})",),
         feature=feature,
@@ -188,6 +211,7 @@ def _mad(x: str, w: str, acc: str, n: int, feature: str) -> Row:
         roles=(("n", n),),
         operands=(_kernel(x, n), _kernel(w, n), _kernel(acc, n)),
         code=tuple(code),
+        spare=1 if n > 1 else 0,
         meaning=integer_multiply_add,
         feature=feature,
     )

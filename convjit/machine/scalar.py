@@ -6,6 +6,7 @@ SSE2's scalar instructions (mulss, addsd) are used, its vector arithmetic is not
 
 from convjit.machine.machine import Cache, Machine
 from convjit.machine.rows import mad, unfused
+from convjit.machine.rows_bf16 import in_double
 
 MACHINE = Machine(
     name="cpu:scalar",
@@ -24,5 +25,5 @@ MACHINE = Machine(
         Cache("L3", 8 << 20, 64, 10),
         Cache("memory", 1 << 40, 64, 4),
     ),
-    rows=(unfused("f32"), unfused("f64"), *mad()),
+    rows=(unfused("f32"), unfused("f64"), *mad(), in_double(), in_double(alone=False)),
 )

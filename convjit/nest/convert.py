@@ -46,7 +46,7 @@ def computed(spec: ConvSpec, tensor: Tensor, load: Load, dtype: str) -> Expr:
     """`compute`: a float as a number of the type that multiplications run in."""
     clause = spec.compute
     if clause is None or not isinstance(clause.scales, tuple):
-        return Apply(f"round_{dtype}", (load,), dtype)
+        return Apply("round_bf16" if dtype == "bf16" else "convert", (load,), dtype)
     scale = float(np.float32(clause.scales[0 if tensor.role == "input" else 1]))
     scaled = Apply("mul", (load, Number(scale, "f32")), "f32")
     return Apply(f"quantize_{clause.round or 'half_even'}", (scaled,), dtype)

@@ -97,7 +97,8 @@ def tflite_shift(scale: Value, dtype: str) -> Value:
 
 
 def round_bf16(v: Value, dtype: str, flush: bool = True) -> Value:
-    """Half to even. `flush`: denormals become 0, as VDPBF16PS takes them (Intel, Software Developer's Manual, 2)."""
+    """Half to even; a NaN stays one. `flush`: denormals become 0, as VDPBF16PS takes them (Intel, Software Developer's
+    Manual, 2)."""
     sign = v.bits("i32").op("and", -(2**31))
     if flush:
         v = v.op("abs").less(TINY, sign.bits("f32"), v)
@@ -108,6 +109,41 @@ def round_bf16(v: Value, dtype: str, flush: bool = True) -> Value:
     return v.same(v, rounded, quiet).to("i16").bits(dtype)
 
 
+def widen_bf16(v: Value, dtype: str) -> Value:
+    """The same number as f32: the same bits above, zeros below."""
+    return v.bits("i16").to("i32").op("shl", 16).bits(dtype)
+
+
+def round_f16(v: Value, dtype: str) -> Value:
+    """Half to even, as VCVTPS2PH does, for machines without it.
+
+    The exponent is moved from f32's bias of 127 to 15, and 13 bits are rounded off, which may carry into it. Below 2^-14
+    half an integer is added, whose unit in the last place is f16's smallest number. From 65520 on nothing is left but
+    infinity. A NaN keeps the upper bits of its payload.
+    """
+    b = v.bits("i32")
+    sign, size = b.op("lshr", 16).op("and", 0x8000), b.op("and", 2**31 - 1)
+    odd = size.op("lshr", 13).op("and", 1)
+    normal = (size + odd + (0xFFF - (112 << 23))).op("lshr", 13)
+    denormal = (size.bits("f32") + 0.5).bits("i32") - (126 << 23)
+    short = size.less(113 << 23, denormal, normal)
+    short = size.less(0x477FF000, short, 0x7C00)
+    quiet = size.op("lshr", 13).op("and", 0x3FF).op("or", 0x7E00)
+    return v.same(v, short, quiet).op("or", sign).to("i16").bits(dtype)
+
+
+def widen_f16(v: Value, dtype: str) -> Value:
+    """The same number as f32, as VCVTPH2PS gives it, for machines without it: denormals are so many 2^-24."""
+    b = v.bits("i16").to("i32")
+    sign, size = b.op("and", -(2**31)), b.op("and", 0x7FFF)
+    moved = size.op("shl", 13)
+    infinite = moved.op("or", 0xFF << 23)
+    quiet = infinite.op("or", 1 << 22)
+    wide = size.less(0x7C00, moved + (112 << 23), size.same(0x7C00, infinite, quiet))
+    small = (size.to("f32") * 2.0**-24).bits("i32")
+    return size.less(0x400, small, wide).op("or", sign).bits(dtype)
+
+
 FUNCTIONS: dict[str, tuple[tuple[str, ...], Callable[..., Value]]] = {
     **{f"quantize_{word}": (("f32",), partial(quantize, word)) for word in ROUNDINGS},
     "tflite_single": (("i32", "i32", "i32"), tflite_single),
@@ -115,4 +151,8 @@ FUNCTIONS: dict[str, tuple[tuple[str, ...], Callable[..., Value]]] = {
     "tflite_multiplier": (("f64",), tflite_multiplier),
     "tflite_shift": (("f64",), tflite_shift),
     "round_bf16": (("f32",), round_bf16),
+    "narrow_bf16": (("f32",), partial(round_bf16, flush=False)),
+    "widen_bf16": (("bf16",), widen_bf16),
+    "narrow_f16": (("f32",), round_f16),
+    "widen_f16": (("f16",), widen_f16),
 }

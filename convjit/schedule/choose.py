@@ -5,6 +5,7 @@ from __future__ import annotations
 from convjit.errors import ConvError
 from convjit.machine.machine import Machine
 from convjit.schedule import from_ast
+from convjit.schedule.available import refuse_on
 from convjit.schedule.dataflow import DATAFLOWS, MISSING, Generator
 from convjit.schedule.legal import check
 from convjit.schedule.packing import dots, packing, with_packs
@@ -18,7 +19,8 @@ IN_PARTS = ("auto", "output_stationary")
 
 def choose(spec: ConvSpec, machine: Machine, proof: Proof = NOTHING) -> Schedule:
     """The schedule of a spec on a machine. `proof`: what is known of the numbers beyond types and declared ranges. Raises
-    ConvError where the dataflow cannot be realised there."""
+    ConvError where the dataflow cannot be realised there, Unavailable for what is not implemented there."""
+    refuse_on(spec, machine)
     if not isinstance(spec.dataflow, str):
         schedule = from_ast.lower(spec.dataflow)
         check(spec, schedule, machine, proof)

@@ -67,7 +67,7 @@ def rolled(facts: Facts, lanes: Lanes) -> list[Tile]:
     shapes = [(t.vectors, t.counts) for t in found]
     many = facts.sizes[facts.taps[-1]]
     few = lanes.vectors(facts) == 1 or (facts.sizes["c"] <= CHANNELS and many <= 3)
-    if few and many > 1 and (lanes.axis == "oc" or lanes.x == "within") and FUSED not in facts.pixels:
+    if few and many > 1 and not facts.in_pairs and (lanes.axis == "oc" or lanes.x == "within") and FUSED not in facts.pixels:
         found += [t for t in shaped(facts, lanes, Columns(facts, lanes)) if alone(facts, t)]
     return found + copying(facts, lanes, shapes)
 

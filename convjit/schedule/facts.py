@@ -8,6 +8,7 @@ from math import prod
 
 from convjit.dtypes import bits
 from convjit.machine.machine import Machine
+from convjit.schedule.operands import in_pairs
 from convjit.spec.conv import ConvSpec, Tensor
 
 ASSUMED = 56
@@ -22,6 +23,11 @@ class Facts:
 
     spec: ConvSpec
     machine: Machine
+
+    @cached_property
+    def in_pairs(self) -> bool:
+        """Whether all products are to be added up two by two."""
+        return in_pairs(self.spec.types, self.spec)
 
     @cached_property
     def letters(self) -> tuple[str, ...]:

@@ -97,6 +97,8 @@ class Lanes:
 def choices(facts: Facts) -> list[Lanes]:
     """Every way to fill lanes; without vector instructions they are one wide, and only name the loop."""
     found = [*channels(facts), *(along(facts, loop) for loop, n in facts.pixels.items() if usable(facts, loop, n))]
+    if facts.in_pairs:
+        found = [lanes for lanes in found if lanes.summed(facts) > 1]
     return found or [Lanes((("oc", 1),), "one", "neighbours")]
 
 

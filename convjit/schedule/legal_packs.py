@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from convjit.errors import Diagnostic
 from convjit.machine.machine import Machine
-from convjit.schedule.operands import kinds, multiplied, pack_of
+from convjit.schedule.operands import SHORT, kinds, multiplied, pack_of
 from convjit.schedule.schedule import Pack, Phase
 from convjit.spec.conv import ConvSpec
 from convjit.spec.tensor import Tensor
@@ -37,7 +37,8 @@ def packed_as(spec: ConvSpec, tensor: Tensor, phase: Phase) -> Found:
         note = f"It may be {listed}." if listed else "Its type stays as it is."
         yield Diagnostic(f"'{pack}': {tensor.name} cannot be packed as {given}.", span, notes=(note,))
         return
-    why = "its zero points are taken off there" if spec.compute is None else "its numbers are rounded there"
+    why = "its numbers are rounded there" if spec.compute else "its zero points are taken off there"
+    why = f"{tensor.dtype} is multiplied as {known[0]}" if tensor.dtype in SHORT else why
     hint = f"Write 'pack {tensor.name}: … as {known[0]}'."
     yield Diagnostic(f"The block must pack the {tensor.role} '{tensor.name}': {why}.", span, hints=(hint,))
 

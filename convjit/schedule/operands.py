@@ -17,8 +17,12 @@ from convjit.spec.tensor import Tensor
 TURNED = {"u8": "i8", "i8": "u8"}
 """Types that hold each other's numbers moved by 128."""
 
-WIDER = {"u8": ("i16", "i32"), "i8": ("i16", "i32"), "i16": ("i32",), "bf16": ("f32",), "f16": ("f32",)}
+WIDER = {"u8": ("i16", "i32"), "i8": ("i16", "i32"), "i16": ("i32",), "i32": ("i64",), "bf16": ("f32",), "f16": ("f32",)}
 """Types that hold all numbers of another, and for integers the difference of two of them."""
+
+SHORT = ("bf16", "f16")
+"""Floats that are stored and converted; what is stored as one of them is multiplied as f32, where all of its numbers count.
+What `compute bf16` rounds is multiplied as bf16, where denormals do not."""
 
 
 def pack_of(packs: Iterable[Pack], tensor: str) -> Pack | None:
@@ -84,13 +88,19 @@ def given_type(spec: ConvSpec, tensor: Tensor) -> str:
 def kinds(spec: ConvSpec, tensor: Tensor) -> tuple[str, ...]:
     """The types that a pack line may give a tensor; the first where it must give one, "" first where it need not."""
     own = given_type(spec, tensor)
-    wider = WIDER.get(own, ())
+    wider = WIDER.get(own, ()) if own != "i32" or not tensor.zero else ()  # of i64 the lower half is multiplied
     turned = (TURNED[own],) if tensor.role == "input" and own in TURNED else ()
     if own != tensor.dtype:
-        return (own, *wider, *turned)
-    if tensor.role == "weight" and tensor.zero not in (None, 0):
+        return (*wider, own) if own == "f16" else (own, *wider, *turned)  # no CPU multiplies f16
+    if own in SHORT or (tensor.role == "weight" and tensor.zero not in (None, 0)):
         return wider
     return ("", *wider, *turned)
+
+
+def in_pairs(types: tuple[str, str, str], spec: ConvSpec) -> bool:
+    """Whether neighbouring channels are multiplied two by two wherever that can be, so that sums of floats are added up
+    in one order, and come out with the same bits, on machines with and without the instruction."""
+    return types[0] == "bf16" and spec.ic_per_group > 1
 
 
 def zero_left(spec: ConvSpec, packs: Iterable[Pack]) -> int:

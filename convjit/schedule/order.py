@@ -166,8 +166,10 @@ def packed(facts: Facts, tile: Tile, inner: list[Level]) -> tuple[Level, ...]:
         block = tile.step(lanes.axis)
         other = "oc" if lanes.axis == "g" else "g"
         head = [] if other in lanes.inner else [Level(other)]
-        tail = [Level(loop) for loop, _ in lanes.loops] + [Level("c")] * (lanes.summed(facts) > 1)
-        return tuple([*head, Level(lanes.axis, block), *loops, *tail]) if block > 1 else tuple([*head, *tail, *loops])
+        tail, dot = [Level(loop) for loop, _ in lanes.loops], [Level("c")] * (lanes.summed(facts) > 1)
+        if block == 1:
+            return tuple([*head, *tail, *loops, *dot])
+        return tuple([*head, Level(lanes.axis, block), *loops, *tail, *dot])
     count = tile.count("oc")
     block_ = [Level("oc", count)] if count > 1 else []
     return tuple([Level("g"), *block_, *loops, Level("oc")])

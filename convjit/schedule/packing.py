@@ -12,7 +12,7 @@ from math import prod
 
 from convjit.dtypes import bits, is_float
 from convjit.machine.machine import Machine
-from convjit.schedule.operands import TURNED, given_type, kinds
+from convjit.schedule.operands import TURNED, given_type, in_pairs, kinds
 from convjit.schedule.parts import NOTHING, Proof, known
 from convjit.schedule.schedule import Level, Pack, Phase, Schedule
 from convjit.spec.conv import ConvSpec
@@ -42,8 +42,6 @@ def packing(spec: ConvSpec, machine: Machine, total: str, proof: Proof = NOTHING
 def must(spec: ConvSpec) -> tuple[str, str]:
     """The types that input and weight must be packed as, "" where they need not be."""
     x, w = (kinds(spec, t)[0] for t in (spec.input, spec.weight))
-    if spec.input.dtype in ("bf16", "f16") and spec.compute is None:
-        return "f32", "f32"
     if w and not x:
         x = w  # they multiply numbers of the same type
     return x, w
@@ -63,6 +61,9 @@ def better(spec: ConvSpec, machine: Machine, total: str, proof: Proof) -> tuple[
     """Types that the machine multiplies faster."""
     x, w = given_type(spec, spec.input), must(spec)[1] or spec.weight.dtype
     ways = ("", TURNED.get(x, ""))
+    if x == w == "i32" and bits(total) == 64 and not spec.input.zero and not spec.weight.zero:
+        wide = machine.kind == "cpu" and reuse(spec) >= OFTEN and dots(machine, "i64", "i64", "i64")
+        return ("i64", "i64") if wide else ("", "")
     if is_float(x) or machine.kind != "cpu" or total != "i32" or bits(x) > 8 or spec.ic_per_group < 2 or reuse(spec) < OFTEN:
         return "", ""
     for way in ways:
@@ -75,6 +76,8 @@ def better(spec: ConvSpec, machine: Machine, total: str, proof: Proof) -> tuple[
 
 def channels_last(spec: ConvSpec, machine: Machine, types: tuple[str, str, str]) -> bool:
     """Whether channels are brought side by side, so that an instruction can sum up their products."""
+    if in_pairs(types, spec):
+        return spec.input.axes[-1] != "C"
     apart = spec.input.axes[-1] != "C" and spec.input.axes[-1] != "N"
     worth = spec.ic_per_group >= 4 and spec.oc_per_group >= 8 and reuse(spec) >= OFTEN
     return machine.kind == "cpu" and apart and worth and dots(machine, *types) > 1

@@ -54,6 +54,8 @@ class Rolled(Fetching):
         self.sizes = {loop: n for loop, n in sizes.items() if loop not in lanes.inner}
         self.known: dict[tuple[int, Counts], float] = {}
         deep = -(-facts.sizes["c"] // lanes.summed(facts)) * prod(facts.spec.kernel_size)
+        rows = (r for r in facts.machine.rows if r.types == facts.spec.types and r.role("n") == lanes.width)
+        self.spare = next((r.spare for r in rows if r.role("k") == lanes.summed(facts)), 0)
         self.turns = deep // prod(facts.sizes[t] for t in self.taps)
 
     # --- what fits
@@ -68,6 +70,7 @@ class Rolled(Fetching):
         spare = 3 if not machine.vector_bits else 1 if machine.vector_registers > 16 else 0  # not fused: products
         if stream and not self.lanes.needs_register(x <= w):
             spare += 1  # vectors that stream by are loaded before the ones before them are done with
+        spare = max(spare, self.spare)
         return vectors * prod(n for _, n in counts) + held + stream + spare <= machine.vector_registers
 
     # --- what it costs

@@ -9,8 +9,10 @@ from convjit.source import Span
 from convjit.spec.conv import ConvSpec
 from convjit.spec.tensor import Tensor
 
-STORED = ("f32", "f64")
-COMPUTED = ("i8", "i16", "i32")
+FLOATS = ("f32", "bf16", "f16")
+"""Floats that go together in one convolution; its sums are of f32."""
+STORED = (*FLOATS, "f64")
+COMPUTED = ("i8", "i16", "i32", "bf16", "f16")
 """What `compute` can do with f32 tensors."""
 WHOLE = ("u8", "i8", "i16", "i32", "i64")
 """Integers that are multiplied and summed exactly."""
@@ -47,8 +49,14 @@ def _tensor(spec: ConvSpec, tensor: Tensor) -> Iterator[tuple[str, Span | None]]
         return  # it follows from the input, which is refused
     if tensor.role != "param" and tensor.dtype not in (WHOLE + ("f32",) if spec.input.dtype in WHOLE else STORED):
         yield f"The {tensor.role} '{name}' of {tensor.dtype}", spec.place(f"type {name}") or tensor.span
-    elif tensor.role != "param" and tensor.dtype != spec.input.dtype and spec.input.dtype in STORED:
+    elif tensor.role != "param" and spec.input.dtype in STORED and not _together(tensor.dtype, spec.input.dtype):
         what = f"The {tensor.role} '{name}' of {tensor.dtype} beside an input of {spec.input.dtype}"
         yield what, spec.place(f"type {name}")
+    if tensor.role == "weight" and tensor.dtype == "i32" and tensor.zero:
+        yield "A zero point of a weight of i32", spec.place(f"zero {name}") or tensor.span
     if tensor.sparse:
         yield f"A sparse {tensor.role}", spec.place(f"sparse {name}")
+
+
+def _together(a: str, b: str) -> bool:
+    return a == b or (a in FLOATS and b in FLOATS)

@@ -22,6 +22,11 @@ conv a {
     algorithm direct; error 0; compute f32; dataflow row_stationary; target cpu:avx2; threads 2
 }
 conv c { input x : u8[N=1, W=8, C=4]; weight w : i8[OC=8, KW=3, IC=4]; bias b : i64[OC]; output y : i64[N, OW, OC] }
+conv d {
+    input x : bf16[N=1, W=8, C=4]; weight w : bf16[OC=8, KW=3, IC=4]; bias b : f32[OC]; residual r : bf16[N, OW, OC]
+    output y : bf16[N, OW, OC]; then add r
+}
+conv e { input x : f32[N=1, W=8, C=4]; weight w : f32[OC=8, KW=3, IC=4]; output y : f16[N, OW, OC]; compute bf16 }
 conv b { input x : f64[N=1, D=4, H=4, W=4, C=4]; weight w : f64[OC=8, KD=1, KH=3, KW=3, IC=4] }
 """
 
@@ -32,6 +37,6 @@ def test_what_is_accepted() -> None:
 
 
 def test_a_spec_without_places_is_refused_all_the_same() -> None:
-    (spec,) = from_text("conv a { input x : f16[N=1, W=8, C=4]; weight w : f16[OC=8, KW=3, IC=4] }").values()
-    with pytest.raises(Unavailable, match="The input 'x' of f16 is not implemented yet."):
+    (spec,) = from_text("conv a { input x : f8e4m3[N=1, W=8, C=4]; weight w : f8e4m3[OC=8, KW=3, IC=4] }").values()
+    with pytest.raises(Unavailable, match="The input 'x' of f8e4m3 is not implemented yet."):
         refuse(replace(spec, places=()))
