@@ -25,6 +25,7 @@ TARGETS = (
         ("double", 30),
         ("integers", 78),
         ("quantised", 120),
+        ("short", 64),
         ("layouts1", 36),
         ("layouts2", 144),
         pytest.param("layouts3", 720, marks=pytest.mark.sweep),

@@ -23,7 +23,7 @@ AVX512 = pytest.param("cpu:avx512", marks=pytest.mark.isa("avx512f", "avx512vl",
 VNNI = pytest.param("cpu:avx512_vnni", marks=pytest.mark.isa("avx512f", "avx512vl", "avx512bw", "avx512dq", "avx512_vnni"))
 TARGETS = ("cpu:scalar", "cpu:avx2", AVX512, VNNI)
 INTERPRETED = [(t, seed) for t in ("cpu:avx2_vnni", "cpu:avx512", "cpu:avx512_vnni") for seed in range(100, 104)]
-INTERPRETED += [("cuda:sm_75", 100), ("cuda:sm_80", 101), ("cuda:sm_80", 103)]
+INTERPRETED += [("cuda:sm_75", 101), ("cuda:sm_80", 103), ("cuda:sm_80", 200)]
 
 
 def kernel_of(spec: ConvSpec, target: str, run: str = "") -> Any:

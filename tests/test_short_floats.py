@@ -10,7 +10,6 @@ import random
 import re
 from dataclasses import replace
 from fractions import Fraction
-from itertools import product
 from math import prod
 from typing import Any
 
@@ -94,7 +93,7 @@ def name(value: object) -> str:
 
 
 @pytest.mark.parametrize("target", TARGETS)
-@pytest.mark.parametrize(("case", "way"), some(12), ids=name)
+@pytest.mark.parametrize(("case", "way"), some(8), ids=name)
 def test_whole_numbers_are_exact(case: Case, way: tuple[str, str], target: str) -> None:
     """Products and sums are exact in f32; a stored result is rounded once."""
     dtype, compute = way
@@ -374,7 +373,7 @@ def test_not_on_gpus_yet() -> None:
 @pytest.mark.parametrize("target", CPUS)
 def test_no_library_is_called(target: str) -> None:
     """No conversion becomes a call, and the instruction for products of bf16 is used where there is one."""
-    specs = [stored(s, *way) for s, way in product((MIXED[0], MIXED[3]), WAYS)]
+    specs = [stored(MIXED[3 * (at % 2)], *way) for at, way in enumerate((*WAYS, WAYS[2]))]  # `compute bf16` with pairs and without
     for spec in specs:
         text = stage_texts(compilation(spec, target=target))["asm"]()
         called = set(re.findall(r"^\s+(?:call|jmp)\w*\s+([\w.]+)@PLT", text, re.MULTILINE))

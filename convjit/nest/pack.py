@@ -99,7 +99,8 @@ def pack_nest(domain: Domain, spec: ConvSpec, pack: Pack, lanes: int, gpu: bool 
     sizes = {d: dimension_size(made, d) for d, _ in made.layout.parts}
     named = [l for l in pack.parts if l.axis in sizes]
     levels = by_threads(named, sizes) if gpu else by_vectors(named, made, lanes, pack.tensor == domain.x)
-    parts = split(tuple(levels), sizes, gpu, "pack~")
+    prefix = "pack." if any(l.kind == "thread" for l in levels) and gpu else "pack~"  # its own threads, not the work's
+    parts = split(tuple(levels), sizes, gpu, prefix)
     at = {d: parts.meaning.get(d, number(0)) for d in made.dims}
     channel: Affine = number(0)
     index = tuple(at[d] for d in made.dims)

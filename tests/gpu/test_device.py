@@ -146,7 +146,7 @@ def test_what_does_not_fit_is_refused(torch: Any) -> None:
         with pytest.raises(kind, match=text):
             kernel(**{**given, **other})
     assert (memory == 7).all()
-    cpu = convjit.compile(SMALL.text, target="cpu:scalar")
+    cpu = convjit.compile(SMALL.text[: SMALL.text.index("dataflow")] + "}", target="cpu:scalar")
     assert isinstance(cpu, CompiledConv)
     with pytest.raises(TypeError, match=r"^x is on cuda:0, and this kernel runs on the CPU; copy it there: x.cpu\(\)"):
         cpu(**given)

@@ -34,7 +34,7 @@ def test_the_widest_instruction_is_taken() -> None:
 
 
 def test_no_instruction_no_peak() -> None:
-    assert measure(machine.get("cpu:scalar"), ("bf16", "bf16", "f32")) is None
+    assert measure(machine.get("cpu:scalar"), ("u8", "i64", "f32")) is None
 
 
 def test_a_gpu_s_peak_is_computed() -> None:
