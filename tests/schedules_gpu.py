@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 
 from tests.schedules import Axes, pack, shuffled
 
@@ -14,6 +15,34 @@ def random_gpu_schedule(r: random.Random, axes: Axes) -> str:
     if r.random() < 0.5:
         lines.append(pack(r, axes, 0, ""))
     return "\n".join(lines)
+
+
+def random_dot_schedule(r: random.Random, axes: Axes) -> str:
+    """The same with dot products of four channels: the last loop of the line, over channels in steps of words."""
+    make = r.choice([matrix, matrix, box, direct, stationary])
+    lines = make(r, axes)
+    place = next(i for i, line in enumerate(lines) if "[y]" in line)
+    tokens = [dotted(t) for t in lines[place].split(" ") if t != "[x]" or r.random() < 0.8]
+    if not any(t.startswith("c/") for t in tokens):
+        tokens.insert(tokens.index("[y]") + 1, "c/4")
+    taps = shuffled(r, axes.sums[:-1])
+    own = {"x": ["p"] if make is matrix else ["n", *axes.letters], "w": ["g", "oc", *taps]}
+    line = " ".join([*tokens, "c:dot"])
+    for tensor, dims in own.items():
+        if r.random() < 0.3:
+            copy = f"| {' '.join(f'{d}:unroll' for d in dims)} c/4:thread c:dot]"
+            line = re.sub(rf"(\[{tensor}: shared[^]]*)\]", rf"\1 {copy}", line)
+    orders = ["g {} c/4 oc c", "{} g oc/4 c/16 c/4 oc c", "g oc/16 {} c/16 oc c", "g {} oc c"]
+    orders = [o for o in orders if make is not direct or "oc/" not in o]  # its tiles do not keep to blocks
+    packs = r.choice([[f"pack w: {o.format(' '.join(taps))}"] for o in orders] + [[]])
+    lines[place] = line
+    return "\n".join([*lines, *packs])
+
+
+def dotted(token: str) -> str:
+    """A loop over channels in steps of words; other tokens as they are."""
+    known = {"c": "c/4", "c:unroll": "c/4:unroll", "c/2": "c/8", "c/4": "c/16", "c/8": "c/32"}
+    return known.get(token, token)
 
 
 def detail(r: random.Random, rows: bool = True) -> str:

@@ -35,6 +35,7 @@ USABLE: dict[str, tuple[int, int]] = {
     },
     "llvm.nvvm.cp.async.commit.group": (80, 70),
     "llvm.nvvm.cp.async.wait.group": (80, 70),
+    **{f"llvm.nvvm.idp4a.{a}.{b}": (61, 50) for a in "su" for b in "su"},
 }
 """NVPTX functions with the least sm and PTX version."""
 PLAIN = re.compile(r"llvm\.(?:(?:fma|fabs|sqrt|rint)\.(?:v\d+)?f(?:32|64)|abs\.(?:v\d+)?i(?:8|16|32|64))")

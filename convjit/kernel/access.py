@@ -12,6 +12,7 @@ from convjit.kernel.addresses import Addresses, Spot
 from convjit.kernel.every_second import every_second
 from convjit.kernel.ir import If, Merged, Operand, Type, vector
 from convjit.kernel.part_stores import MOST, part, parts
+from convjit.kernel.runs import joined, load_word, store_word, unit
 from convjit.kernel.transpose import Waiting
 from convjit.kernel.variables import ALWAYS, Where
 from convjit.nest.ir import Load
@@ -27,9 +28,9 @@ class Access(Addresses):
         numbers that are summed in a lane only the first so many are read, the others are 0."""
         spot, n = self.spot(access), self.v.lanes
         group = self.v.dot[1] if self.v.dot else 1
-        kind = spot.buffer.dtype if group == 1 else f"i{bits(spot.buffer.dtype) * group}"
-        if group > 1 and spot.plan.dot != 1:
-            raise InternalError(f"{access}: the {group} values of a dot must be neighbours")
+        kind = self.unit(access, spot)
+        if group > 1 and self.gpu:
+            return load_word(self, access, spot, kind, w)
         steps = [l // group for l in spot.plan.lanes]
         if spot.spread or (isinstance(w.mask, str) and steps != list(range(n))):
             return self.gathered(access, spot, steps, kind, w)
@@ -46,24 +47,20 @@ class Access(Addresses):
             return found
         return self.gathered(access, spot, steps, kind, w)
 
+    def unit(self, access: Load, spot: Spot) -> Type:
+        """The type of an element, or of a word of those that are summed."""
+        if self.v.dot and self.v.dot[1] > 1 and spot.plan.dot != 1:
+            raise InternalError(f"{access}: the {self.v.dot[1]} values of a dot must be neighbours")
+        return unit(spot.buffer.dtype, self.v.dot)
+
     def few(self, access: Load, spot: Spot, kind: Type, steps: list[int], summed: int) -> str:
         """The first numbers of a group, the same for all lanes: what lies behind them may not exist."""
         if any(steps):
             raise InternalError(f"{access}: a part of the numbers that are summed is read for all lanes at once")
-        width, total = bits(spot.buffer.dtype), ""
-        one = f"u{width}"
-        for place in range(summed):
-            number = self.read(access, "load", one, self.pointer(spot, access, place), align=spot.size)
-            wider = self.b.once("convert", kind, number, **{"from": one})
-            moved = self.b.once("mul", kind, wider, 1 << width * place) if place else wider
-            total = self.b.once("add", kind, total, moved) if total else moved
+        one = f"u{bits(spot.buffer.dtype)}"
+        read = (self.read(access, "load", one, self.pointer(spot, access, k), align=spot.size) for k in range(summed))
+        total = joined(self.b, kind, one, enumerate(read))
         return self.b.once("splat", vector(kind, self.v.lanes), total) if self.v.lanes > 1 else total
-
-    def scalar(self, access: Load, spot: Spot, kind: Type, extra: int, condition: str = "") -> str:
-        """One element."""
-        pointer = self.pointer(spot, access, extra, condition)
-        value = self.read(access, "load", kind, pointer, align=self.alignment(spot, bits(kind) // 8))
-        return self.b.op("select", kind, condition, value, 0) if condition else value
 
     def neighbours(self, access: Load, spot: Spot, type_: Type, w: Where) -> str:
         """One vector; masked where lanes are outside."""
@@ -141,6 +138,9 @@ class Access(Addresses):
     def store(self, access: Load, value: Operand, dtype: str, w: Where) -> None:
         """Contiguous, or lane by lane."""
         spot, n = self.spot(access), self.v.lanes
+        if self.v.dot and self.v.dot[1] > 1:
+            store_word(self, access, spot, self.unit(access, spot), value)
+            return
         if list(spot.plan.lanes) == list(range(n)) and not spot.spread:
             pointer = self.pointer(spot, access)
             align = self.alignment(spot, bits(dtype) // 8 * n)

@@ -167,11 +167,10 @@ class Addresses:
         """What divides the address, up to the access's own size."""
         if not self.gpu:
             return spot.size
-        running = self.v.grain_of(spot.plan) * spot.size
-        if spot.symbolic:
-            running = gcd(running, spot.size)
-        ring = (spot.buffer.layout.elements() if spot.buffer.layout and spot.buffer.ring > 1 else 0) * spot.size
-        known = gcd(GPU_ALIGNMENT, running, ring, spot.plan.static(self.v.static) * spot.size)
+        ring = spot.buffer.layout.elements() if spot.buffer.layout and spot.buffer.ring > 1 else 0
+        parts = (spot.plan, *(plan for _, plan in spot.symbolic))  # open sizes multiply what divides a part
+        steps = (step for plan in parts for step in (self.v.grain_of(plan), plan.static(self.v.static)))
+        known = gcd(GPU_ALIGNMENT, *(step * spot.size for step in (ring, *steps)))
         return min(known, bytes_)
 
     # ---- reading
@@ -185,6 +184,12 @@ class Addresses:
         extra: dict[str, Attribute] = {"constant": 1} if constant else {}
         key = ("load", access.buffer, type_, args)
         return b.remember(key, lambda: b.op(op, type_, *args, align=align, **extra))
+
+    def scalar(self, access: Load, spot: Spot, kind: Type, extra: int, condition: str = "") -> str:
+        """One element."""
+        pointer = self.pointer(spot, access, extra, condition)
+        value = self.read(access, "load", kind, pointer, align=self.alignment(spot, bits(kind) // 8))
+        return self.b.op("select", kind, condition, value, 0) if condition else value
 
     def mask(self, mask: tuple[bool, ...] | str) -> str:
         """A mask as a value."""

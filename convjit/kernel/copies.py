@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from convjit.dtypes import bits
 from convjit.kernel.ir import Operand
+from convjit.kernel.runs import unit
 from convjit.kernel.state import State
 from convjit.kernel.variables import where
 from convjit.nest.ir import Load, Store
@@ -14,7 +15,7 @@ def asynchronous(l: State, stmt: Store, count: int) -> None:
     assert isinstance(stmt.value, Load)
     w = where(l.v, stmt.value.inside)
     target, source = l.memory.spot(stmt.target), l.memory.spot(stmt.value)
-    size = bits(target.buffer.dtype) // 8 * count
+    size = bits(unit(target.buffer.dtype, l.v.dot)) // 8 * count
     to = l.memory.pointer(target, stmt.target)
     if w.never or w.condition:
         where_from = (

@@ -19,7 +19,7 @@ from convjit.kernel.loops import extent, serial, unroll
 from convjit.kernel.state import State
 from convjit.kernel.unchanged import unchanged
 from convjit.kernel.variables import Variables, where
-from convjit.kernel.wide import wide_loop
+from convjit.kernel.wide import wide_loop, with_dot
 from convjit.kernel.work import muladd, store
 from convjit.machine.machine import Machine
 from convjit.nest import ir
@@ -115,9 +115,7 @@ def by_kind(l: State, loop: Loop) -> None:
         l.block(loop.body)
         l.v.simd.pop()
     elif loop.kind == "dot":
-        l.v.dot = (loop.name, extent(loop))
-        l.block(loop.body)
-        l.v.dot = None
+        with_dot(l, loop, l.block)
     elif loop.kind == "vec":
         wide_loop(l, loop)
     else:

@@ -45,4 +45,8 @@ INTRINSICS: dict[str, Need] = {
     "llvm.x86.avx2.pmadd.ub.sw": Need("avx2"),
     "llvm.x86.avx512.pmaddubs.w.512": Need("avx512bw"),
     "llvm.x86.avx512.pmaddw.d.512": Need("avx512bw"),
+    "llvm.nvvm.idp4a.s.s": Need(sm=61, ptx=50),
+    "llvm.nvvm.idp4a.s.u": Need(sm=61, ptx=50),
+    "llvm.nvvm.idp4a.u.s": Need(sm=61, ptx=50),
+    "llvm.nvvm.idp4a.u.u": Need(sm=61, ptx=50),
 }

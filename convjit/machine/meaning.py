@@ -34,11 +34,12 @@ def multiply_halves(a: Array, b: Array, acc: Array) -> Array:
 
 def dot_product(types: tuple[str, str], a: Array, b: Array, acc: Array) -> Array:
     """The sum over the numbers of these types that stand in each lane, and acc, modulo 2^32."""
-    parts = (np.ascontiguousarray(np.broadcast_to(v, acc.shape)) for v in (a, b))
+    shape = np.broadcast_shapes(a.shape, b.shape, acc.shape)
+    parts = (np.ascontiguousarray(np.broadcast_to(v, shape)) for v in (a, b))
     x, w = (v.view(dtypes.get(name).numpy).astype(acc.dtype) for v, name in zip(parts, types, strict=True))
-    count = x.shape[-1] // acc.shape[-1]
+    count = x.shape[-1] // shape[-1]
     with np.errstate(over="ignore"):
-        products = (x * w).reshape(*acc.shape, count)
+        products = (x * w).reshape(*shape, count)
         return np.asarray(products.sum(-1, dtype=acc.dtype) + acc)
 
 

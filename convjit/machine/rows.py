@@ -164,6 +164,31 @@ def _quad(types: tuple[str, str], n: int, pairs: str, words: str, feature: str) 
     )
 
 
+def dp4a() -> tuple[Row, ...]:
+    """Four products of bytes, signed or not each on its own, for one 32-bit sum, modulo 2^32: dp4a of NVIDIA GPUs
+    (PTX ISA, "Integer Arithmetic Instructions: dp4a": sm_61, PTX 5.0)."""
+    return tuple(_dp4a(x, w) for x in ("u8", "i8") for w in ("i8", "u8"))
+
+
+def _dp4a(x: str, w: str) -> Row:
+    function = f"@llvm.nvvm.idp4a.{_sign(x)}.{_sign(w)}"
+    return Row(
+        name=f"dp4a_{x}_{w}",
+        types=(x, w, "i32"),
+        roles=(("n", 1), ("k", 4)),
+        operands=("i32", "i32", "i32"),
+        code=(f"{{out}} = call i32 {function}(i32 {{a}}, i32 {{b}}, i32 {{acc}})",),
+        meaning=partial(dot_product, (x, w)),
+        declare=(f"declare i32 {function}(i32, i32, i32)",),
+        sm=61,
+        ptx=50,
+    )
+
+
+def _sign(dtype: str) -> str:
+    return "s" if is_signed(dtype) else "u"
+
+
 def _pair(x: str, w: str, n: int, function: str, feature: str) -> Row:
     wide = f"<{2 * n} x i16>"
 

@@ -1,9 +1,9 @@
 """NVIDIA Turing (T4 figures): no asynchronous copies. Limits: CUDA C++ programming guide, compute capabilities."""
 
 from convjit.machine.machine import Cache, Machine
-from convjit.machine.rows import fma, mad
+from convjit.machine.rows import dp4a, fma, mad
 
-ROWS = (*fma("f32", 1), *fma("f64", 1), *mad())
+ROWS = (*fma("f32", 1), *fma("f64", 1), *mad(), *dp4a())
 
 MACHINE = Machine(
     name="cuda:sm_75",

@@ -12,6 +12,7 @@ from math import prod
 from convjit.dtypes import bits
 from convjit.errors import ConvError, Diagnostic, Unavailable, did_you_mean
 from convjit.machine.machine import Machine
+from convjit.schedule.legal_dots import copied, dots
 from convjit.schedule.legal_packs import pack_line, packs
 from convjit.schedule.legal_stages import output, positions, staging
 from convjit.schedule.line import axes, lane_count, loops, stages, sums, tile
@@ -22,10 +23,10 @@ from convjit.spec.conv import ConvSpec
 
 KINDS = {
     "cpu": ("serial", "unroll", "thread", "simd", "dot"),
-    "cuda": ("serial", "unroll", "block", "global", "warp", "lane", "thread"),
+    "cuda": ("serial", "unroll", "block", "global", "warp", "lane", "thread", "dot"),
 }
-COPY_KINDS = {"cpu": ("serial", "unroll", "simd"), "cuda": ("serial", "unroll", "thread", "vec")}
-LATER = {"dot": "dot products", "m": "matrix roles", "n": "matrix roles", "k": "matrix roles", "group": "warp groups"}
+COPY_KINDS = {"cpu": ("serial", "unroll", "simd"), "cuda": ("serial", "unroll", "thread", "vec", "dot")}
+LATER = {"m": "matrix roles", "n": "matrix roles", "k": "matrix roles", "group": "warp groups"}
 WRITTEN_OUT = 6000
 """How many multiply-adds a body may hold once its loops are written out."""
 LAUNCH = {"threads": "cuda", "min_blocks": "cuda"}
@@ -172,37 +173,6 @@ def lanes(spec: ConvSpec, phase: Phase, machine: Machine) -> Found:
         yield Diagnostic(text, own[-1].span, notes=(listed,), hints=(hint,))
 
 
-def dots(spec: ConvSpec, phase: Phase, machine: Machine) -> Found:
-    """Products that one instruction sums up: as many as it does, of numbers that are neighbours."""
-    own = [l for l in loops(phase) if l.kind == "dot"]
-    if not own or machine.kind != "cpu":
-        return
-    last, name = own[-1], spec.weight.name
-    if len(own) > 1 or loops(phase)[-1] is not last or last.axis != "c":
-        text = f"'{last}': a dot product is one loop, the innermost, over c."
-        yield Diagnostic(text, last.span, hints=("Write 'c/2' and, at the end of the line, 'c:dot'.",))
-        return
-    count, summed = lane_count(spec, phase), tile(spec, phase, last)
-    rows = (r for r in machine.rows if r.types == spec.types and r.role("n") == count)
-    known = sorted({r.role("k") for r in rows} - {1})
-    if summed not in known:
-        x, w, total = spec.types
-        text = f"'{last}': {machine.name} has no instruction that sums {summed} products of {x} and {w} in {count} lanes of {total}."
-        listed = f"It sums {', '.join(map(str, known))} of them." if known else "It sums none of them."
-        yield Diagnostic(text, last.span, notes=(listed,))
-    order = next(([l.axis for l in p.parts] for p in phase.packs if p.tensor == name), None)
-    inside = {spec.input.name: spec.input.axes[-1] == "C", name: (order or [spec.weight.axes[-1]])[-1] in ("c", "IC")}
-    for tensor in (t for t, near in inside.items() if not near):
-        text = f"'{last}': the numbers of a dot product are neighbours in memory, and the channels of {tensor} are not."
-        yield Diagnostic(text, last.span, hints=(f"Pack it: 'pack {name}: … c/2 oc c'.",) if tensor == name else ())
-    rest = spec.ic_per_group % (summed or 1)
-    if rest and (order is None or any(l.kind == "simd" and l.axis != "oc" for l in loops(phase))):
-        text = f"'{last}': {spec.ic_per_group} channels leave a rest, which needs a packed weight and output channels in lanes."
-        yield Diagnostic(text, last.span, code="later")
-    if any(s.tensor == spec.input.name for s in stages(phase)):
-        yield Diagnostic(f"'{last}': a dot product of a staged input is not implemented yet.", last.span, code="later")
-
-
 def written_out(spec: ConvSpec, phase: Phase, machine: Machine) -> Found:
     """The size of the code."""
     own = [l for l in loops(phase) if l.kind == "unroll"]
@@ -242,5 +212,5 @@ def lines(spec: ConvSpec, phase: Phase, machine: Machine) -> Found:
 
 Rule = Callable[[ConvSpec, Phase, Machine], Found]
 RULES: tuple[Rule, ...] = (
-    names, kinds, steps, threads, lanes, dots, staging, output, positions, written_out, lines,
+    names, kinds, steps, threads, lanes, dots, copied, staging, output, positions, written_out, lines,
 )  # fmt: skip

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from convjit.dtypes import bits
 from convjit.errors import Diagnostic
 from convjit.machine.machine import Machine
+from convjit.schedule.legal_dots import in_words
 from convjit.schedule.line import stages
 from convjit.schedule.schedule import Level, Phase
 from convjit.spec.conv import ConvSpec
@@ -39,7 +40,7 @@ def staging(spec: ConvSpec, phase: Phase, machine: Machine) -> Found:
             hint = f"Leave 'by cp.async' out: {machine.name} copies through registers, in a ring of 2."
             yield Diagnostic(f"'{s}': cp.async needs sm_80 or newer.", s.span, hints=(hint,))
         small = next((bits(t.dtype) // 8 for t in (spec.input, spec.weight) if t.name == s.tensor), 4) < 4
-        if s.by == "cp.async" and machine.kind == "cuda" and small:
+        if s.by == "cp.async" and machine.kind == "cuda" and small and not in_words(spec, phase, s):
             hint = "Leave 'by cp.async' out: small elements are copied through registers, in a ring of 2."
             yield Diagnostic(f"'{s}': cp.async copies 4, 8 or 16 bytes, an element of {s.tensor} is smaller.", s.span, hints=(hint,))
         if output and (s.level not in ("registers", "scratch") or (s.level == "scratch" and s.as_type)):

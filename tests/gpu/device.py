@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 import convjit
+from convjit.dtypes import get
 from convjit.runtime.compiled import CompiledConv
 from tests.gpu.cases import Case
 from tests.gpu.test_call import SMALL, arrays
@@ -23,4 +24,5 @@ def tensors(torch: Any, case: Case = SMALL, **sizes: int) -> dict[str, Any]:
 
 
 def wanted(kernel: CompiledConv, case: Case = SMALL, **sizes: int) -> np.ndarray[Any, Any]:
-    return np.asarray(convjit.reference(kernel.spec, *arrays(case, **sizes).values()), np.float32)
+    want = convjit.reference(kernel.spec, *arrays(case, **sizes).values())
+    return np.asarray(want, get(kernel.spec.output.dtype).numpy)

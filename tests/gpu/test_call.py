@@ -10,12 +10,11 @@ import numpy as np
 import pytest
 
 import convjit
-from convjit import api
 from convjit.runtime.compiled import BoundConv, CompiledConv
 from convjit.runtime.device_array import DeviceArray
 from convjit.spec.reference import reference
 from convjit.targets import CALLABLES
-from tests.gpu.cases import CASES, Case
+from tests.gpu.cases import CASES, Case, arrays
 from tests.gpu.fake import Driver, Launch, OnDevice
 
 BY_NAME = {case.name: case for case in CASES}
@@ -33,21 +32,11 @@ def compiled(driver: Driver, case: Case, machine: str = "cuda:sm_90a") -> Compil
     return CALLABLES["cuda"](c, None)
 
 
-def arrays(case: Case, **sizes: int) -> dict[str, np.ndarray[Any, Any]]:
-    """Small whole numbers for the inputs."""
-    ((spec, _),) = api.read(case.text).values()
-    rng = np.random.default_rng(2)
-    return {
-        t.name: rng.integers(-4, 5, [s or sizes[a] for a, s in zip(t.axes, t.sizes, strict=True)]).astype(np.float32)
-        for t in spec.arguments
-    }
-
-
 def on_device(driver: Driver, given: dict[str, np.ndarray[Any, Any]], **how: Any) -> dict[str, OnDevice]:
     return {name: OnDevice(driver, array, **how) for name, array in given.items()}
 
 
-@pytest.mark.parametrize("name", ["depthwise", "input_stationary"])
+@pytest.mark.parametrize("name", ["depthwise", "input_stationary", "dot_box", "dot_first_layer"])
 def test_results_are_exact(driver: Driver, name: str) -> None:
     case = BY_NAME[name]
     kernel, given = compiled(driver, case), arrays(case)

@@ -1,4 +1,4 @@
-"""The fused multiply-add in NumPy rounds once, against exact fractions."""
+"""The fused multiply-add in NumPy rounds once, against exact fractions; dot products against Python's integers."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from convjit.machine import Row
 from convjit.machine.meaning import fused_multiply_add, multiply_then_add
+from convjit.machine.rows import dp4a
 
 F32 = (
     0.0,
@@ -99,3 +101,32 @@ def test_the_unfused_rounds_twice() -> None:
     x = np.array([1 + 2.0**-23], np.float32)
     assert multiply_then_add(x, x, -x * x)[0] == 0.0
     assert fused_multiply_add(x, x, -x * x)[0] == np.float32(2.0**-46)
+
+
+@pytest.mark.parametrize("row", dp4a(), ids=lambda row: row.name)
+def test_four_products_of_bytes(row: Row) -> None:
+    """The first byte is the lowest; signs are each factor's own; sums are modulo 2^32."""
+    random = np.random.default_rng(4)
+    words = random.integers(0, 2**32, (2, 500), np.uint64)
+    words[0, :4] = 0x80808080, 0xFFFFFFFF, 0x7F80FF01, 0x000000FF
+    words[1, :4] = 0x80808080, 0xFFFFFFFF, 0x01FF807F, 0xFF000000
+    sums = random.choice(np.array([0, 1, -1, 2**31 - 1, -(2**31)], np.int64), 500)
+    a, b = words.astype(np.uint32).view(np.int32)
+    want = [exactly_four(int(x), int(w), int(acc), row.types) for x, w, acc in zip(*words, sums, strict=True)]
+    got = row.meaning(a, b, sums.astype(np.int32))
+    assert got.dtype == np.int32
+    np.testing.assert_array_equal(got, want)
+    one = np.zeros(1, np.int32)  # a number that is the same in all threads
+    first = [exactly_four(int(x), int(w), 0, row.types) for x, w in words.T[:9]]
+    np.testing.assert_array_equal(row.meaning(a, b, one)[:9], first)
+    assert row.meaning(a, b[:1], one).shape == row.meaning(a[:1], b, one).shape == (500,)
+
+
+def exactly_four(x: int, w: int, acc: int, types: tuple[str, str, str]) -> int:
+    """The sum in Python's integers."""
+    total = acc
+    for place in range(4):
+        bytes_ = [value >> 8 * place & 255 for value in (x, w)]
+        factors = [v - 256 if t == "i8" and v > 127 else v for v, t in zip(bytes_, types, strict=False)]
+        total += factors[0] * factors[1]
+    return (total + 2**31) % 2**32 - 2**31

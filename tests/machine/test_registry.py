@@ -73,6 +73,13 @@ def test_what_rows_call_is_listed_and_there(m: Machine) -> None:
             assert INTRINSICS[name].sm <= m.sm
 
 
+@pytest.mark.parametrize("name", [name for name in machine.NAMES if name.startswith("cuda")])
+def test_every_gpu_sums_four_products_of_bytes(name: str) -> None:
+    rows = {row.types: row for row in machine.get(name).rows if row.role("k") == 4}
+    assert set(rows) == {(x, w, "i32") for x in ("u8", "i8") for w in ("u8", "i8")}
+    assert all((row.role("n"), row.sm, row.ptx, row.operands) == (1, 61, 50, ("i32",) * 3) for row in rows.values())
+
+
 def test_named_features_and_nothing_beyond() -> None:
     assert machine.get("cpu:scalar").features == frozenset()
     assert machine.get("cpu:avx2").features == {"avx2", "fma", "f16c", "bmi2"}

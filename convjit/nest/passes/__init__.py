@@ -12,6 +12,7 @@ from convjit.nest.passes.peel_borders import peel_borders
 from convjit.nest.passes.pipeline import pipeline
 from convjit.nest.passes.prefetch import prefetch
 from convjit.nest.passes.roll_functions import roll_functions
+from convjit.nest.passes.wide_words import wide_words
 from convjit.nest.verify import verify
 from convjit.schedule.schedule import Phase
 from convjit.settings import settings
@@ -28,6 +29,7 @@ PASSES: dict[str, tuple[tuple[str, Pass], ...]] = {
         ("decide_guards", lambda nest, phase: decide_guards(nest)),  # before: the threads' loops have ranges
         ("bind_units", bind_units),
         ("pipeline", lambda nest, phase: pipeline(nest)),  # after: copies are regions on the spine
+        ("wide_words", lambda nest, phase: wide_words(nest)),  # after bind_units: lanes are no loops any more
     ),
 }
 

@@ -151,8 +151,8 @@ def decide(stmt: Work, ranges: Ranges, types: Mapping[str, str]) -> Work | None:
         return tuple(g for g in guards if verdicts[g] is None)
 
     def read(load: Load) -> Expr:
-        if any(verdicts[g] is False for g in load.inside):
-            return Number(load.fill, types[load.buffer])
+        if any(verdicts[g] is False for g in load.inside):  # an asynchronous copy has a source, and writes zeros itself
+            return load if isinstance(stmt, Store) and stmt.by == "cp.async" else Number(load.fill, types[load.buffer])
         return replace(load, inside=open_(load.inside))
 
     if isinstance(stmt, Store):
