@@ -155,7 +155,7 @@ def access(c: Context, tensor: str, packed: bool) -> Load:
 
 def covered(c: Context, buffer: Buffer, dim: str, axes: list[str]) -> bool:
     """Whether whole blocks of a packed buffer reach as far as the axis overshoots."""
-    if not buffer.packed or len(axes) != 1:
+    if not buffer.packed or buffer.name == c.domain.x or len(axes) != 1:  # positions of the input are no axis
         return False
     plans = c.parts.of(axes[0])
     reach = sum(p.last for p in plans) + 1 if not any(p.extent.terms for p in plans) else 0

@@ -77,8 +77,8 @@ def packed_buffer(domain: Domain, pack: Pack) -> Buffer:
             text = f"'{pack}' does not say where every {d} lies."
             hint = f"Name {d} once, or in blocks that divide each other and end with '{d}'."
             raise ConvError.of(text, pack.span, hint=hint)
-        if len(steps) > 1 and isinstance(dict(sizes)[d], str):
-            raise ConvError.of(f"'{pack}' cuts {d} into blocks, and its size is known only at the call.", pack.span)
+        if len(steps) > 1 and pack.tensor != domain.w:
+            raise ConvError.of(f"'{pack}' cuts {d} into blocks; only a weight is packed in blocks.", pack.span)
     if unknown := [l for l in pack.parts if l.axis not in dims]:
         what = "weight" if pack.tensor == domain.w else "input"
         raise ConvError.of(f"The {what} has no axis '{unknown[0].axis}'.", unknown[0].span or pack.span)
@@ -189,6 +189,6 @@ def check_blocks(parts: Split, buffer: Buffer, pack: Pack) -> None:
     assert buffer.layout
     for dim, block in buffer.layout.parts:
         for p in parts.of(dim):
-            if block > 1 and p.step % block and not p.extent.terms and p.last >= block:
+            if block > 1 and p.step % block and not p.extent.terms and p.extent.const > block:
                 text = f"'{p.token}' walks across the blocks of {block} that '{pack}' makes."
                 raise ConvError.of(text, p.token.span or pack.span, hint=f"Step through it first: '{dim}/{block} … {dim}'.")

@@ -49,6 +49,8 @@ CPU = {
     "position_tail": "oc oh/3 ow [y] {{oh+kh}}:unroll kh:unroll kw c",
     "too_much_code": "oh/8 ow/8 [y] kh:unroll kw:unroll c:unroll oh:unroll ow:unroll oc:unroll",
     "packed_output": "oc oh ow [y] kh kw c; pack y: n oh ow oc",
+    "packed_in_blocks": "oc oh ow [y] kh kw c; pack x: n h/2 h w c",
+    "pack_crossed": "oc/3 oh ow [y] kh kw c oc:unroll; pack w: oc/2 kh kw c oc",
     "packed_as": "oc oh ow [y] kh kw c; pack x: n h w c as i16",
     "packed_twice": "oc oh ow [y] kh kw c; pack w: oc kh kw c; pack w: kh kw c oc",
     "pack_incomplete": "oc oh ow [y] kh kw c; pack w: oc kh kw",
@@ -109,10 +111,6 @@ def test_asynchronous_copies_are_of_four_bytes_or_more() -> None:
     )
     with pytest.raises(ConvError, match="cp.async copies 4, 8 or 16 bytes, an element of x is smaller."):
         convjit.compile(text, target="cuda:sm_80").dump("kernel")  # type: ignore[union-attr]
-
-
-def test_an_open_size_is_not_cut_into_blocks(golden: Golden) -> None:
-    golden("packed_open.txt", f"{refusal('oc oh ow [y] kh kw c; pack x: n h/2 h w c', 'cpu:avx2', h='?')}\n")
 
 
 MUST = """conv a {{
