@@ -6,7 +6,6 @@ channel alone (a product of scales, a multiplier and its shift) is made once, by
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -14,18 +13,14 @@ import numpy as np
 
 from convjit.dtypes import bits, is_float, limits
 from convjit.nest.ir import Apply, Expr, Number
+from convjit.spec import words
 from convjit.spec.conv import ConvSpec, Then
+from convjit.spec.requantize import Stored, fixed_point, narrowed, takes_one_factor
 
 if TYPE_CHECKING:
     from convjit.nest.epilogue import After
 
 Steps = Callable[[Expr, tuple[Then, ...]], Expr]
-
-COMPARING = ("relu", "relu6", "clip")
-"""Steps that only compare: they may be done in the units of the output."""
-
-FIXED = ("tflite_single", "tflite_double")
-"""Profiles that multiply by an integer."""
 
 
 def single(value: float) -> float:
@@ -35,14 +30,12 @@ def single(value: float) -> float:
 
 def fixed(spec: ConvSpec) -> bool:
     """Whether the sum is requantised in integers."""
-    return spec.output.quantised and spec.requantize in FIXED
+    return spec.output.quantised and spec.requantize in words.INTEGER_PROFILES
 
 
 def direct(spec: ConvSpec) -> bool:
     """Whether one multiplication leads to the units of the output."""
-    comparing = all(s.op in COMPARING for s in spec.then)
-    integer_bias = spec.bias is None or not is_float(spec.bias.dtype)
-    return spec.output.quantised and spec.requantize in ("onnx", "xnnpack") and comparing and integer_bias
+    return spec.output.quantised and takes_one_factor(spec)
 
 
 def stored(after: After, total: Expr, steps: Steps) -> Expr:
@@ -143,10 +136,10 @@ def in_integers(after: After, total: Expr) -> Expr:
         shift: Expr = e
     else:
         assert isinstance(spec.input.scale, float) and isinstance(spec.weight.scale, float)
-        scale = single(spec.input.scale) * single(spec.weight.scale) / unit(spec)
-        multiplier, shift = (Number(float(v), "i32") for v in multiplier_and_shift(scale))
+        scale = np.asarray(np.float64(single(spec.input.scale)) * single(spec.weight.scale) / unit(spec))
+        multiplier, shift = (Number(float(v), "i32") for v in fixed_point(scale))
     q: Expr = Apply(str(spec.requantize), (total, multiplier, shift), "i64")
-    low, high = ends(spec)
+    low, high = narrowed(spec.then, Stored.of(spec.output))
     if spec.output.zero:
         q = Apply("add", (q, Number(float(int(spec.output.zero)), "i64")), "i64")
     q = Apply("min", (Apply("max", (q, Number(float(low), "i64")), "i64"), Number(float(high), "i64")), "i64")
@@ -161,32 +154,3 @@ def multiplier_name(spec: ConvSpec) -> str:
 def shift_name(spec: ConvSpec) -> str:
     """The vector of shifts to the left."""
     return f"{spec.weight.name}.shift"
-
-
-def multiplier_and_shift(scale: float) -> tuple[int, int]:
-    """m and e with scale = m 2^(e - 31), m from 2^30 to 2^31 - 1: TensorFlow Lite's QuantizeMultiplier."""
-    part, e = math.frexp(scale)
-    m = math.floor(part * 2**31 + 0.5)
-    if m == 2**31:
-        m, e = 2**30, e + 1
-    if e < -31:
-        return 0, 0
-    return (2**31 - 1, 30) if e > 30 else (m, e)
-
-
-def ends(spec: ConvSpec) -> tuple[int, int]:
-    """Least and greatest stored number, narrowed by comparing steps."""
-    low, high = limits(spec.output.dtype)
-    least, most = low, high
-    for step in spec.then:
-        numbers = {"relu": (0.0,), "relu6": (0.0, 6.0)}.get(step.op, step.args)
-        a, b = (*(quantised_end(spec, float(n), (low, high)) for n in numbers), high)[:2]
-        least, most = (min(max(v, a), b) for v in (least, most))
-    return least, most
-
-
-def quantised_end(spec: ConvSpec, value: float, between: tuple[int, int]) -> int:
-    """zero + round_half_away(value / scale), within the type."""
-    t = value / unit(spec)
-    whole = math.copysign(math.floor(abs(t) + 0.5), t) if abs(t) < 2**40 else math.copysign(2.0**40, t)
-    return min(max(int(whole) + int(spec.output.zero or 0), between[0]), between[1])
