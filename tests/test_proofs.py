@@ -25,7 +25,7 @@ BYTES = """conv a {{
 }}"""
 WORDS = """conv a {{
     input x : i16{range}[N=1, H=6, W=8, C=64]
-    weight w : i16[KH=3, KW=3, OC=16, IC=64]
+    weight w : i16[KH=3, KW=3, OC=64, IC=64]
     output y : i64[N, OH, OW, OC]
     pad same
     {more}
@@ -89,7 +89,7 @@ def test_sums_in_parts(spread: int, words: str, target: str) -> None:
     text = WORDS.format(range="", more="")
     rng = np.random.default_rng(1)
     x = numbers((1, 6, 8, 64), -32768, 32767, "int16")
-    w = rng.integers(-spread, spread, (3, 3, 16, 64), endpoint=True).astype(np.int16)
+    w = rng.integers(-spread, spread, (3, 3, 64, 64), endpoint=True).astype(np.int16)
     kernel: Any = convjit.compile(text, target=target)
     bound = kernel.bind(w)
     np.testing.assert_array_equal(bound(x), convjit.reference(text, x, w))
@@ -125,7 +125,7 @@ def test_parts_that_a_user_writes(line: str, range_: str, said: str) -> None:
     block = "dataflow {\n oc/8 oh ow [y: scratch] kh kw " + line + " oc:simd c:dot\n pack w: oc/8 kh kw c/2 oc c\n }"
     text = WORDS.format(range=range_, more=block)
     if not said:
-        x, w = numbers((1, 6, 8, 64), -10, 10, "int16"), numbers((3, 3, 16, 64), -32768, 32767, "int16")
+        x, w = numbers((1, 6, 8, 64), -10, 10, "int16"), numbers((3, 3, 64, 64), -32768, 32767, "int16")
         kernel: Any = convjit.compile(text, target="cpu:avx2")
         np.testing.assert_array_equal(kernel(x, w), convjit.reference(text, x, w))
         return

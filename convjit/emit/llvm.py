@@ -242,7 +242,7 @@ class _Function:
             self._masked_number(op)
             return True
         if self.machine.kind == "cpu":
-            return False
+            return self._only_lane(op)
         self.branches += 1
         base, one = op.result or f"%mask{self.branches}", element(op.type)
         whole: Operand = 0
@@ -264,6 +264,25 @@ class _Function:
             else:
                 self._op(Op(value, "extract", one, op.args[:1], (which, ("from", op.type))))
                 self._masked_number(Op("", op.name, one, (value, at, bit), (align,)))
+        return True
+
+    def _only_lane(self, op: Op) -> bool:
+        """A mask that is known to hold one lane is an access to one number. LLVM makes one of it, too, but where it has narrowed the
+        vector just before, it stores the number as wide as it was (LLVM 22: 4 bytes for a byte)."""
+        known = self._operand("i1", op.args[-1]).strip("<>").split(", ")
+        if known.count("i1 true") != 1 or len(known) != lanes(op.type):
+            return False
+        self.branches += 1
+        base, one, lane = op.result or f"%mask{self.branches}", element(op.type), known.index("i1 true")
+        value, at, pointer = f"{base}$v", f"{base}$p", op.args[-2]
+        self._step(Op(at, "step", self.pointers[str(pointer)], (pointer, lane * size(one))))
+        align = ("align", min(int(str(op.attribute("align"))), size(one)))
+        if op.result:
+            self._op(Op(value, "load", one, (at,), (align,)))
+            self._op(Op(op.result, "insert", op.type, (0, value), (("lane", lane),)))
+        else:
+            self._op(Op(value, "extract", one, op.args[:1], (("lane", lane), ("from", op.type))))
+            self._op(Op("", "store", one, (value, at), (align,)))
         return True
 
     def _masked_number(self, op: Op) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import convjit
 from convjit import machine
 from convjit.emit.form import Form
 from convjit.emit.llvm import emit, emit_module
@@ -205,3 +206,14 @@ def test_clusters_are_an_attribute() -> None:
     kernel = replace(parse(TILE), launch=Launch((1,), 64, 2048, 0, 4), machine="cuda:sm_90a")
     text = emit(kernel, machine.get("cuda:sm_90a"))
     assert '"nvvm.reqntid"="64" "nvvm.cluster_dim"="4,1,1"' in text
+
+
+def test_a_mask_of_one_lane_is_an_access_to_one_number() -> None:
+    """LLVM 22 stores four bytes for one where it narrows a vector and then stores a lane of it under a constant mask."""
+    text = (
+        "conv a { input x : u8[N=1, W=9, C=4] scale 1; weight w : i8[KW=1, IC=4, OC=17] scale 1; "
+        "output y : u8[N, OW, OC] scale 9 }"
+    )
+    kernel: Any = convjit.compile(text, target="cpu:avx512")
+    calls = [line for line in kernel.dump("llvm").splitlines() if "call" in line and "masked" in line]
+    assert not [line for line in calls if line.count("i1 true") == 1]
