@@ -26,9 +26,9 @@ def given_back(c: Context, target: Load, meaning: Callable[[Affine], Affine], ex
     layout = c.buffer(name).layout
     assert isinstance(layout, Layout)
     taps = [(d, n) for d, n in layout.sizes if d != "oc"]
-    here: dict[str, Affine | int] = {d: var(f"{d}~") if n != 1 else number(0) for d, n in taps}
+    here = {d: var(f"{d}~") if n != 1 else number(0) for d, n in taps}
     channel = c.domain.original[c.domain.y].index[-1]
-    more = Load(name, (meaning(channel), *(number(v) if isinstance(v, int) else v for v in here.values())))
+    more = Load(name, (meaning(channel), *here.values()))
     made: list[Stmt] = []
     for guards in c.domain.beyond:
         when = (*map_guards(guards, lambda a: meaning(a.substitute(here))), *exists)

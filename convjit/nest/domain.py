@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from convjit.nest.affine import Affine, number, var
-from convjit.nest.epilogue import After, epilogue, outside
+from convjit.nest.after import After
+from convjit.nest.epilogue import epilogue, outside
 from convjit.nest.ir import Buffer, Expr, Guard, Load, MulAdd, OpenSize
 from convjit.nest.layout import Extent, Layout
 from convjit.nest.vectors import vectors

@@ -14,8 +14,9 @@ from math import prod
 from convjit.dtypes import is_float
 from convjit.nest import requantize
 from convjit.nest.affine import fixed_bound, number, var
+from convjit.nest.after import After
 from convjit.nest.context import nest_loops
-from convjit.nest.epilogue import After, offset, outside
+from convjit.nest.epilogue import offset, outside
 from convjit.nest.ir import Apply, Buffer, Expr, Load, Loop, MulAdd, Nest, Number, Stmt, Store
 from convjit.nest.split import split
 from convjit.nest.vectors import over_taps, requantized, vector, vectors

@@ -7,18 +7,15 @@ channel alone (a product of scales, a multiplier and its shift) is made once, by
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from convjit.dtypes import bits, is_float, limits
+from convjit.nest.after import After
 from convjit.nest.ir import Apply, Expr, Number
 from convjit.spec import words
 from convjit.spec.conv import ConvSpec, Then
-from convjit.spec.requantize import Stored, fixed_point, narrowed, takes_one_factor
-
-if TYPE_CHECKING:
-    from convjit.nest.epilogue import After
+from convjit.spec.requantize import Stored, ends, fixed_point, narrowed, takes_one_factor
 
 Steps = Callable[[Expr, tuple[Then, ...]], Expr]
 
@@ -93,9 +90,9 @@ def unit(spec: ConvSpec) -> float:
 
 def scaled(step: Then, spec: ConvSpec) -> Then:
     """A comparing step in the units of the output."""
-    args = {"relu": (), "relu6": (0.0, 6.0)}.get(step.op, step.args)
-    numbers = tuple(float(np.float32(a) / np.float32(unit(spec))) for a in args)
-    return Then("clip", numbers) if numbers else step
+    if step.op == "relu":
+        return step
+    return Then("clip", tuple(float(np.float32(end) / np.float32(unit(spec))) for end in ends(step)))
 
 
 def in_units(after: After, real: Expr) -> Expr:

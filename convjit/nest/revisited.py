@@ -9,9 +9,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from convjit.nest.affine import Affine, number
+from convjit.nest.after import ACCUMULATOR
 from convjit.nest.borders import given_back
 from convjit.nest.context import Context, dimension_size, nest_loops
-from convjit.nest.epilogue import ACCUMULATOR
 from convjit.nest.ir import Expr, Guard, Load, Number, Stmt, Store
 from convjit.nest.split import Split, split
 from convjit.nest.stage_registers import finished

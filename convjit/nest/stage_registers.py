@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 
 from convjit.errors import ConvError
 from convjit.nest.affine import Affine, fixed_bound, var
+from convjit.nest.after import ACCUMULATOR
 from convjit.nest.borders import given_back
 from convjit.nest.context import Context, box, nest_loops
-from convjit.nest.epilogue import ACCUMULATOR
 from convjit.nest.ir import LANES, UNITS, Apply, Buffer, Expr, Guard, Load, Number, Stmt, Store
 from convjit.nest.layout import Layout
 from convjit.nest.split import Plan
