@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 import convjit
 from convjit.api import compilation, read
 from convjit.errors import ConvError
-from convjit.schedule.parts import Proof
+from convjit.schedule.parts import NOTHING, Proof
 from convjit.schedule.prove import proof
 from convjit.spec.certificate import certify
 
@@ -98,6 +98,15 @@ def test_sums_in_parts(spread: int, words: str, target: str) -> None:
     made.proof = proof(bound.certificate)
     assert (words in str(made.schedule)) if words else ("as i32" not in str(made.schedule))
     assert "as i32" not in kernel.dump("schedule")
+
+
+def test_a_proved_chunk_says_nothing_of_chunks_that_lie_across_two() -> None:
+    certified, ranges = Proof(chunk=10), Proof(channels=10)
+    assert [certified.widest(deep) for deep in (1, 2, 4)] == [10, 10, 0]
+    assert [certified.fits(n, 64) for n in (10, 5, 8, 12)] == [True, True, False, False]
+    assert certified.fits(8, 10)  # one chunk holds every channel
+    assert (ranges.widest(4), ranges.fits(8, 64), ranges.fits(12, 64)) == (8, True, False)
+    assert (NOTHING.widest(2), NOTHING.fits(2, 64)) == (0, False)
 
 
 def test_a_schedule_in_parts_reads_back() -> None:

@@ -72,10 +72,10 @@ def in_parts(spec: ConvSpec, plain: ConvSpec, phase: Phase, proof: Proof) -> Fou
         text = f"'{part}': what the zero point takes off taps outside the image is given back to whole sums."
         yield Diagnostic(text, part.span, hints=(f"Put '[{spec.output.name}: scratch]' outside.",))
     taps, channels = products(plain, phase, part)
-    if taps * channels <= proof.channels if taps == 1 else taps <= proof.taps:
+    if proof.fits(channels, plain.ic_per_group) if taps == 1 else taps <= proof.taps:
         return
     text = f"'{part}': the {taps * channels} products of a part are not proved to fit into i32."
-    note = f"Of one tap's channels {proof.channels} do, of whole taps {proof.taps}."
+    note = f"Of one tap's channels {max(proof.channels, proof.chunk)} do, of whole taps {proof.taps}."
     hint = "Declare the ranges ('x : i16 in -1000..1000 […]'), or make the parts smaller."
     yield Diagnostic(text, part.span, notes=(note,), hints=(hint,))
 

@@ -22,13 +22,25 @@ LEAST = 3
 
 @dataclass(frozen=True)
 class Proof:
-    """What is known of the numbers that are multiplied: every 32-bit sum of so many neighbouring channels of one tap fits,
-    and of so many whole taps in a row; and no pair of products of bytes leaves 16 bits (vpmaddubsw), of the input as it is, or moved by 128 (`turned`)."""
+    """What is known of the numbers that are multiplied: every 32-bit sum of at most so many neighbouring channels of one
+    tap fits, and of so many whole taps in a row; and no pair of products of bytes leaves 16 bits (vpmaddubsw), of the
+    input as it is, or moved by 128 (`turned`). `chunk` channels fit where chunks begin at its multiples: that says
+    nothing of narrower chunks that lie across two of them."""
 
     channels: int = 0
     taps: int = 0
     pairs: bool = False
     turned: bool = False
+    chunk: int = 0
+
+    def fits(self, channels: int, all_channels: int) -> bool:
+        """Whether each chunk of so many channels of a tap, from its first on, fits."""
+        return channels <= self.channels or self.chunk >= all_channels or self.chunk % channels == 0 < self.chunk
+
+    def widest(self, deep: int) -> int:
+        """The most channels that fit and are a multiple of `deep`; 0 where none are."""
+        plain = self.channels // deep * deep
+        return max(plain, self.chunk) if self.chunk % deep == 0 else plain
 
 
 NOTHING = Proof()
@@ -53,7 +65,7 @@ def ends(dtype: str, in_range: tuple[int, int] | None) -> tuple[int, int, int]:
 
 def both(a: Proof, b: Proof) -> Proof:
     """What either proves."""
-    return Proof(max(a.channels, b.channels), max(a.taps, b.taps), a.pairs or b.pairs, a.turned or b.turned)
+    return Proof(max(a.channels, b.channels), max(a.taps, b.taps), a.pairs or b.pairs, a.turned or b.turned, max(a.chunk, b.chunk))
 
 
 def known(spec: ConvSpec, packs: Iterable[Pack], proof: Proof, total: str = "") -> tuple[ConvSpec, Proof]:
@@ -100,14 +112,14 @@ def placed(phase: Phase, spec: ConvSpec, summed: list[int], proof: Proof, back: 
         every = {l.axis for l in inside if isinstance(l, Level)}
         if "c" not in every and sizes["c"] > 1:
             return None  # channels lie outside the taps: parts would mix them
-        if taps <= proof.taps or (taps == 1 and sizes["c"] <= proof.channels):
+        if taps <= proof.taps or (taps == 1 and proof.fits(sizes["c"], sizes["c"])):
             if at == summed[0] and not back:
                 return (*items[:place], part, *items[place + 1 :])
             return (*items[:place], whole, *items[place + 1 : at], part, *items[at:])
     last = items[summed[-1]]
     assert isinstance(last, Level)
     deep = max(last.step, tile_of_dot(spec, phase))
-    size = proof.channels // deep * deep
+    size = proof.widest(deep)
     if last.axis != "c" or size < LEAST * deep:
         return None
     at = summed[-1]

@@ -58,7 +58,7 @@ def proof(found: Certificate | None) -> Proof:
     if found is None:
         return NOTHING
     words = found.words
-    channels, taps = (2 * (words.chunk32 or 0), words.taps32 or 0) if words else (0, 0)
+    chunk, taps = (2 * (words.chunk32 or 0), words.taps32 or 0) if words else (0, 0)
     plain, turned = (view is not None and view.unsafe is not None and not any(view.unsafe)
                      for view in map(found.view, ("plain", "shifted")))  # fmt: skip
-    return Proof(channels, taps, plain, turned)
+    return Proof(0, taps, plain, turned, chunk)
