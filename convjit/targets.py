@@ -133,7 +133,7 @@ def _about(c: Compilation) -> dict[str, Any]:
         "constants": constants,
         "certify": lambda given: certificate(c.spec, given),
         "specialise": lambda found: specialised(c, found),
-        "arithmetic": arithmetic(c),
+        "arithmetic": lambda: arithmetic(c),
     }
 
 

@@ -70,7 +70,7 @@ def _on_cpu(c: Compilation, kernel: CompiledConv, spec: ConvSpec, given: Mapping
     call, out, bound = bound_call(kernel, spec, given)
     call()
     result = out.copy()
-    machine, types = bound.kernel.arithmetic
+    machine, types = bound.kernel.arithmetic()
     before = measure_now(machine, types, kernel.threads)
     seconds = median_seconds(call)
     after = measure_now(machine, types, kernel.threads)

@@ -15,15 +15,12 @@ def find_row(machine: Machine, types: tuple[str, str, str], roles: tuple[tuple[s
     Roles that cover one are left out: `(("n", 1),)` and `()` are the same.
     """
     wanted = _several(roles)
-    for row in machine.rows:
-        if row.types == types and _several(row.roles) == wanted:
-            return row
-    return None
+    return next((row for row in machine.rows_for(types) if _several(row.roles) == wanted), None)
 
 
 def widths(machine: Machine, types: tuple[str, str, str]) -> tuple[int, ...]:
     """How many outputs side by side (role n) the rows for these types offer, widest first."""
-    return tuple(sorted({row.role("n") for row in machine.rows if row.types == types}, reverse=True))
+    return tuple(sorted({row.role("n") for row in machine.rows_for(types)}, reverse=True))
 
 
 def row_named(machine: Machine, name: str, type: Type) -> Row | None:

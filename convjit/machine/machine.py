@@ -129,6 +129,10 @@ class Machine:
         """
         return max(1, self.vector_bits // bits) if self.kind == "cpu" else 1
 
+    def rows_for(self, types: tuple[str, str, str], lanes: int | None = None) -> tuple[Row, ...]:
+        """The rows that multiply numbers of these types, with so many outputs side by side, or any number of them."""
+        return tuple(r for r in self.rows if r.types == types and lanes in (None, r.role("n")))
+
     def exact(self, pairs: bool) -> Machine:
         """The machine with the rows that are exact: those that need no proof, or have it."""
         return self if pairs or not any(row.proof for row in self.rows) else _without_proof(self)

@@ -62,7 +62,7 @@ class CompiledConv(Conv):
 
     Made by the compiler. `bound` makes a callable of a call with arrays bound and its certificate; `constants` are the
     arrays that `bind` takes by position; `stages` and `explanation` texts, or functions that make them. `certify` gives
-    the certificate of bound arrays, and `specialise` a convolution that relies on it, or None. `arithmetic`: the machine, with the
+    the certificate of bound arrays, and `specialise` a convolution that relies on it, or None. `arithmetic` gives the machine, with the
     instructions that are exact here, and the types of input, weight and sum as they are multiplied.
     """
 
@@ -76,7 +76,7 @@ class CompiledConv(Conv):
         constants: tuple[str, ...] | None = None,
         certify: Callable[[Mapping[str, Any]], object] | None = None,
         specialise: Callable[[object], CompiledConv | None] | None = None,
-        arithmetic: Any = None,
+        arithmetic: Callable[[], Any] = lambda: None,
     ) -> None:
         inputs = self._python.plan.program.inputs
         self.spec = spec

@@ -51,7 +51,7 @@ def measure_now(machine: Machine, types: tuple[str, str, str], threads: int = 1)
 
 
 def _widest(machine: Machine, types: tuple[str, str, str]) -> Row | None:
-    return max((row for row in machine.rows if row.types == types), key=_width, default=None)
+    return max(machine.rows_for(types), key=_width, default=None)
 
 
 CUDA_CORES = {(7, 5): 64, (8, 0): 64, (8, 6): 128, (8, 7): 128, (8, 9): 128, (9, 0): 128, (10, 0): 128, (12, 0): 128}

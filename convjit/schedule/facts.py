@@ -104,8 +104,7 @@ class Facts:
     @cached_property
     def widths(self) -> tuple[int, ...]:
         """The numbers of lanes that instructions exist for, widest first."""
-        spec = self.spec
-        found = {row.role("n") for row in self.machine.rows if row.types == spec.types and row.role("k") == 1}
+        found = {row.role("n") for row in self.machine.rows_for(self.spec.types) if row.role("k") == 1}
         return tuple(sorted(found | {1}, reverse=True))
 
     def width(self, size: int) -> int:

@@ -26,7 +26,7 @@ def summed(spec: ConvSpec, machine: Machine) -> int:
     """Channels of which one instruction sums up the products: neighbours in memory. 1 where none does."""
     if spec.input.axes[-1] != "C" or spec.ic_per_group < 2:
         return 1
-    return max((r.role("k") for r in machine.rows if r.types == spec.types and r.role("n") == 1), default=1)
+    return max((r.role("k") for r in machine.rows_for(spec.types, 1)), default=1)
 
 
 def dot(k: int) -> list[Level]:

@@ -61,8 +61,7 @@ class Lanes:
         spec = facts.spec
         if self.axis != "oc" or self.inner or facts.sizes["c"] < 2 or facts.step(spec.input, "c") != 1:
             return 1
-        rows = (r for r in facts.machine.rows if r.types == spec.types and r.role("n") == self.width)
-        return max((r.role("k") for r in rows), default=1)
+        return max((r.role("k") for r in facts.machine.rows_for(spec.types, self.width)), default=1)
 
     def crossing(self, facts: Facts) -> float:
         """Lines that a load of the input touches: with taps, vectors of columns begin anywhere, those of channels where a

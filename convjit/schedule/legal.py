@@ -164,7 +164,7 @@ def lanes(spec: ConvSpec, phase: Phase, machine: Machine) -> Found:
     if not own or machine.kind != "cpu":
         return
     count, dtype = lane_count(spec, phase), spec.accumulator
-    known = sorted({r.role("n") for r in machine.rows if r.types == spec.types})
+    known = sorted({r.role("n") for r in machine.rows_for(spec.types)})
     if count > 1 and count not in known and not any(d.axis in sums(spec) for d in own):
         names_ = " ".join(str(l) for l in own)
         text = f"'{names_}' make {count} lanes of {dtype}, and {machine.name} has no instruction of that width."

@@ -21,8 +21,7 @@ def dots(spec: ConvSpec, phase: Phase, machine: Machine) -> Found:
         return
     last, name = own[-1], spec.weight.name
     count = lane_count(spec, phase)
-    rows = (r for r in machine.rows if r.types == spec.types and r.role("n") == count)
-    known = sorted({r.role("k") for r in rows} - {1})
+    known = sorted({r.role("k") for r in machine.rows_for(spec.types, count)} - {1})
     k = max(known, default=2)
     if len(own) > 1 or loops(phase)[-1] is not last or last.axis != "c":
         text = f"'{last}': a dot product is one loop, the innermost, over c."

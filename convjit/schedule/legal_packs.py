@@ -19,7 +19,7 @@ def packs(spec: ConvSpec, phase: Phase, machine: Machine) -> Found:
     wrong = [d for tensor in (spec.input, spec.weight) for d in packed_as(spec, tensor, phase)]
     yield from wrong
     types = multiplied(spec, phase.packs).types
-    if not wrong and not any(r.types == types for r in machine.rows):
+    if not wrong and not machine.rows_for(types):
         x, w, total = types
         text = f"{machine.name} has no instruction that multiplies {x} and {w} into {total}."
         yield Diagnostic(text, spec.place("dataflow"), hints=("Pack both operands as one type.",))

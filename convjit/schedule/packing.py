@@ -54,7 +54,7 @@ def reuse(spec: ConvSpec) -> float:
 
 def dots(machine: Machine, x: str, w: str, total: str) -> int:
     """Products that the best instruction for these types sums up."""
-    return max((r.role("k") for r in machine.rows if r.types == (x, w, total)), default=0)
+    return max((r.role("k") for r in machine.rows_for((x, w, total))), default=0)
 
 
 def better(spec: ConvSpec, machine: Machine, total: str, proof: Proof) -> tuple[str, str]:

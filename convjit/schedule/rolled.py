@@ -54,7 +54,7 @@ class Rolled(Fetching):
         self.sizes = {loop: n for loop, n in sizes.items() if loop not in lanes.inner}
         self.known: dict[tuple[int, Counts], float] = {}
         deep = -(-facts.sizes["c"] // lanes.summed(facts)) * prod(facts.spec.kernel_size)
-        rows = (r for r in facts.machine.rows if r.types == facts.spec.types and r.role("n") == lanes.width)
+        rows = facts.machine.rows_for(facts.spec.types, lanes.width)
         self.spare = next((r.spare for r in rows if r.role("k") == lanes.summed(facts)), 0)
         self.turns = deep // prod(facts.sizes[t] for t in self.taps)
 

@@ -26,9 +26,7 @@ def scale(scope: Scope, tensor: ast.Tensor, dtype: str, declared: Declared) -> f
     """The scale of a tensor that has one: a number, or the name of a param."""
     given = tensor.scale
     assert given is not None
-    if dtypes.is_float(dtype) or tensor.role in ("bias", "param"):
-        label = f"this is {_kind(tensor)}"
-        scope.report("Only an integer input, weight, residual or output has a scale.", given.span, label)
+    if not _may_have(scope, tensor, dtype, given, "scale"):
         return None
     if isinstance(given, ast.Per):
         return _vector(scope, tensor, given, declared, "scale", ("f32",))
@@ -82,9 +80,7 @@ def zero(scope: Scope, tensor: ast.Tensor, dtype: str, declared: Declared) -> in
     """The zero point of a tensor that has one: a number of its type, or the name of a param."""
     given = tensor.zero
     assert given is not None
-    if dtypes.is_float(dtype) or tensor.role in ("bias", "param"):
-        label = f"this is {_kind(tensor)}"
-        scope.report("Only an integer input, weight, residual or output has a zero point.", given.span, label)
+    if not _may_have(scope, tensor, dtype, given, "zero point"):
         return None
     if tensor.scale is None and tensor.role in ("output", "residual"):
         scope.report(
@@ -108,8 +104,13 @@ def check_bits(scope: Scope, tensor: ast.Tensor) -> None:
     )  # fmt: skip
 
 
-def _kind(tensor: ast.Tensor) -> str:
-    return f"the {tensor.role} '{tensor.name.text}' of type {tensor.type.text}"
+def _may_have(scope: Scope, tensor: ast.Tensor, dtype: str, given: ast.Node, what: str) -> bool:
+    """Whether the tensor is one of integers that stand for real numbers."""
+    if not dtypes.is_float(dtype) and tensor.role not in ("bias", "param"):
+        return True
+    label = f"this is the {tensor.role} '{tensor.name.text}' of type {tensor.type.text}"
+    scope.report(f"Only an integer input, weight, residual or output has a {what}.", given.span, label)
+    return False
 
 
 def _vector(
