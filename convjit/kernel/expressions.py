@@ -33,6 +33,8 @@ def expr(l: State, e: Expr, dtype: str, w: Where = ALWAYS) -> Operand:
 
 def function(l: State, name: str, dtype: str, args: list[Operand], given: list[str]) -> Operand:
     """A function, step by step; what several steps use is computed once."""
+    if name == "whole" and (l.v.lanes == 1 or "avx512dq" in l.machine.features):
+        return elementary(l, "convert", dtype, given[0], args)
     values, types = list(args), list(given)
     for step in steps(name, dtype):
         taken = [values[a] if isinstance(a, int) else constant(a.value, a.dtype) for a in step.args]

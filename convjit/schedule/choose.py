@@ -11,7 +11,7 @@ from convjit.schedule import from_ast
 from convjit.schedule.available import refuse_on
 from convjit.schedule.dataflow import DATAFLOWS, MISSING, Generator
 from convjit.schedule.legal import check
-from convjit.schedule.packing import dots, packing, with_packs
+from convjit.schedule.packing import as_doubles, dots, packing, with_packs
 from convjit.schedule.parts import NOTHING, Proof, gives_back, in_parts, known
 from convjit.schedule.schedule import Schedule
 from convjit.spec.conv import ConvSpec
@@ -50,6 +50,11 @@ def made(spec: ConvSpec, machine: Machine, generator: Generator, proof: Proof) -
             schedule = in_parts(generator(plain, exact), plain, sure, gives_back(spec, packs))
             if schedule:
                 return with_packs(schedule, spec, packs)
+        packs = as_doubles(spec, machine)
+        plain, sure = known(spec, packs, proof, "f64")
+        schedule = in_parts(generator(plain, machine), plain, sure, False) if packs else None
+        if schedule:
+            return with_packs(schedule, spec, packs)
     packs = packing(spec, machine, spec.accumulator, proof)
     plain, sure = known(spec, packs, proof)
     return with_packs(generator(plain, _left(spec, machine.exact(sure.pairs))), spec, packs)
