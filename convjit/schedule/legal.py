@@ -17,7 +17,7 @@ from convjit.schedule.legal_packs import pack_line, packs
 from convjit.schedule.legal_stages import output, positions, staging
 from convjit.schedule.line import axes, lane_count, loops, stages, sums, tile
 from convjit.schedule.operands import sum_type
-from convjit.schedule.parts import PARTS, NOTHING, Proof, gives_back, known, products
+from convjit.schedule.parts import NOTHING, PARTS, Proof, gives_back, known, products
 from convjit.schedule.schedule import Level, Phase, Schedule
 from convjit.spec.conv import ConvSpec
 
