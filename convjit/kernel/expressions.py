@@ -33,8 +33,6 @@ def expr(l: State, e: Expr, dtype: str, w: Where = ALWAYS) -> Operand:
 
 def function(l: State, name: str, dtype: str, args: list[Operand], given: list[str]) -> Operand:
     """A function, step by step; what several steps use is computed once."""
-    if name == "whole" and (l.v.lanes == 1 or "avx512dq" in l.machine.features):
-        return elementary(l, "convert", dtype, given[0], args)
     values, types = list(args), list(given)
     for step in steps(name, dtype):
         taken = [values[a] if isinstance(a, int) else constant(a.value, a.dtype) for a in step.args]
@@ -48,6 +46,10 @@ def function(l: State, name: str, dtype: str, args: list[Operand], given: list[s
 def elementary(l: State, op: str, dtype: str, of: str, args: list[Operand]) -> Operand:
     """One operation that gives `dtype`; the first operand's type is `of`."""
     shape, source = vector(dtype, l.v.lanes), vector(of, l.v.lanes)
+    if op == "whole":  # known to be small; AVX2 has no conversion
+        if l.v.lanes > 1 and "avx512dq" not in l.machine.features:
+            return function(l, "whole_f64", dtype, args, [of])
+        op = "convert"
     if op == "convert" and (name := written_out(dtype, of, l.machine)):
         return function(l, name, dtype, args, [of])
     if op in CONVERSIONS:

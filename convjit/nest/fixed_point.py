@@ -163,7 +163,7 @@ FUNCTIONS: dict[str, tuple[tuple[str, ...], Callable[..., Value]]] = {
     "tflite_double": (("i32", "i32", "i32"), tflite_double),
     "tflite_multiplier": (("f64",), tflite_multiplier),
     "tflite_shift": (("f64",), tflite_shift),
-    "whole": (("f64",), whole),
+    "whole_f64": (("f64",), whole),
     "round_bf16": (("f32",), round_bf16),
     "narrow_bf16": (("f32",), partial(round_bf16, flush=False)),
     "widen_bf16": (("bf16",), widen_bf16),
