@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import click
@@ -19,8 +19,9 @@ from convjit.cli.show import result_lines
 from convjit.cli.status import DONE, WRONG, report, worst
 from convjit.cli.stored import Array, Stored
 from convjit.errors import ConvError, did_you_mean
+from convjit.spec import text
 from convjit.spec.conv import ConvSpec
-from convjit.spec.unsupported import refuse
+from convjit.spec.unsupported import refuse, uncalibrated
 
 
 @dataclass(frozen=True)
@@ -86,20 +87,36 @@ def _run(spec: ConvSpec, syntax: api.Syntax, request: Request, several: bool) ->
     settled = inputs.settle(spec, request.sizes, stored)
     check_memory(settled)
     inputs.check_fit(settled, stored)
-    refuse(spec)
-    compilation = api.compilation(spec, syntax, request.target)
-    check_runnable(compilation)
+    refuse(replace(spec, compute=None) if uncalibrated(spec) else spec)
+    check_runnable(api.compilation(spec, syntax, request.target))
     given = _arrays(settled, stored, request.seed)
+    found = _calibrated(spec, given)
+    settled = replace(settled, compute=found.compute)
+    compilation = api.compilation(found, syntax, request.target)
     measured = run_on(compilation, request.threads, settled, given)
     verdict = compare(settled, given, measured.result)
-    notes = {t.name: f"made, seed {request.seed}" for t in spec.arguments}
+    notes = {t.name: "of the program" if t.values else f"made, seed {request.seed}" for t in spec.arguments}
     notes |= {name: f"from {array.place}" for name, array in stored.items()}
     if request.out is not None:
         path = _out_path(request.out, spec.name if several else "")
         save_array(path, measured.result)
         notes[spec.output.name] = f"written to {path}"
-    click.echo("\n".join(result_lines(compilation, settled, measured, verdict, notes)))
+    calibrated = _clause(found) if found is not spec else ""
+    click.echo("\n".join(result_lines(compilation, settled, measured, verdict, notes, calibrated)))
     return WRONG if verdict.wrong else DONE
+
+
+def _calibrated(spec: ConvSpec, given: Mapping[str, Array]) -> ConvSpec:
+    """The spec, with scales from the data of this run where it has `scale auto`."""
+    if not uncalibrated(spec):
+        return spec
+    return api.calibrate(spec, given[spec.input.name], given[spec.weight.name])
+
+
+def _clause(spec: ConvSpec) -> str:
+    """The clause that would compute so again."""
+    assert spec.compute is not None
+    return text.compute(spec.compute, (spec.input.name, spec.weight.name))
 
 
 def _arrays(spec: ConvSpec, stored: Mapping[str, Stored], seed: int) -> dict[str, Array]:
