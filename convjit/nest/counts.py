@@ -2,9 +2,9 @@
 
 Memory, scratch and shared buffers: what is written out shares what it reads. Of the innermost run of loops that are
 unrolled or lanes, and have nothing beside them, every distinct access counts once each time the run is entered.
-Registers: every instruction reads its operands and writes its result, nothing is shared. What is loaded from memory
-lies in a register from then on: a `use` of the buffer is a read of that register. (What a row of the machine copies
-asynchronously passes none.) Each thread of a GPU counts for itself. A prefetch is free.
+Registers: every instruction reads its operands and writes its result, nothing is shared. What is loaded is written to
+a register, and every `use` of it reads that one; what is read by an asynchronous copy passes none. Each thread of a GPU
+counts for itself. A prefetch is free.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from convjit.nest.points import Env, Ints, Leaf, digits, evaluate, holds, length
 from convjit.nest.visit import loads_of, typed
 
 Key = tuple[str, str]
-"""(buffer, "load", "store" or "use"), or (operation, type)."""
+"""(buffer, "load", "copy", "store" or "use"), or (operation, type)."""
 
 PRODUCT, SUM = "product", "sum"
 """The two operations of a `MulAdd`; others are those of expressions, by their names: conversions, steps after the sum."""
@@ -66,11 +66,12 @@ def group_start(loops: tuple[Loop, ...]) -> int:
 
 
 def accesses(stmt: Store | MulAdd) -> Iterator[tuple[Load, str, tuple[Guard, ...]]]:
-    """What a statement reads and writes: the access, load or store, and the guards under which it happens."""
+    """What a statement reads and writes: the access, its kind, and the guards under which it happens."""
     executed = stmt.when + taps(stmt)
+    read = "copy" if isinstance(stmt, Store) and stmt.by == "cp.async" else "load"
     for e in values(stmt):
         for load in loads_of(e):
-            yield load, "load", executed + load.inside
+            yield load, read, executed + load.inside
     if isinstance(stmt, MulAdd):
         yield stmt.target, "load", executed
     yield stmt.target, "store", executed
@@ -120,11 +121,10 @@ def entries(stmt: Leaf, buffers: Mapping[str, Buffer]) -> Iterator[Entry]:
     """What is counted of a statement: accesses, uses and arithmetic."""
     if isinstance(stmt, Prefetch):
         return
-    copied = isinstance(stmt, Store) and stmt.by == "cp.async"
     for load, kind, guards in accesses(stmt):
         register = buffers[load.buffer].level == "registers"
         yield Entry((load.buffer, kind), guards, place(load), register)
-        if kind == "load" and not register and not copied:
+        if kind == "load" and not register:
             yield Entry((load.buffer, "use"), guards, place(load), True)
     executed = stmt.when + taps(stmt)
     if isinstance(stmt, Store):
