@@ -8,7 +8,8 @@ import pytest
 
 import convjit
 from convjit import api
-from convjit.report import explain, open_sizes, profile
+from convjit.cost.sizes import open_sizes
+from convjit.report import explain, profile
 
 TEXT = """conv c {
     input x : f32[N=1, H=8, W=8, C=4]; weight w : f32[OC=8, KH=3, KW=3, IC=4]; output y : f32[N, OH, OW, OC]
@@ -33,6 +34,8 @@ def test_explain_says_what_was_taken() -> None:
         "            c x              memory   1296       0   5184\n"
         "            c w.packed       memory    432       0  13824\n"
         "            c y              memory      0      36   1152\n"
+        "  cost      10368 multiply-adds of f32; 1.31 uJ by a model (45 nm, 0.9 V), constants bound:\n"
+        "            arithmetic 4%, instructions 15%, L1 4%, registers 6%, L2 2%, L3 8%, DRAM 62%; 3328 bytes of DRAM\n"
     )
 
 

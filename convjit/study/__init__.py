@@ -1,1 +1,1 @@
-"""Error, scales and zeros of one convolution across types: what the study measures, as plain data."""
+"""The study of a convolution: error, speed, traffic, energy and sparsity across types, scales and dataflows."""
