@@ -158,8 +158,7 @@ class _Function:
 
     def _loop(self, loop: For) -> None:
         bare, before = value_name(loop.counter)[1:], self.label
-        head, done = f"{bare}$head", f"{bare}$done"
-        index = loop.type
+        head, done, index = f"{bare}$head", f"{bare}$done", loop.type
         low, high = self._operand(index, loop.low), self._operand(index, loop.high)
         starts = [self._operand(c.type, c.start) for c in loop.carried]
         known = isinstance(loop.low, int) and isinstance(loop.high, int)

@@ -64,7 +64,7 @@ def _table(c: Compilation, texts: Linked) -> Table:
     if c.machine.kind == "cpu":
         size = len(assemble(with_tasks(c.llvm, c.program), code_target(c.machine)))
         rows.append(("Object file", None, None, size, None, "What is loaded and cached."))
-    header = ("text", "lines", "linked", "bytes", "time (ms)", "")
+    header = ("text", "lines", "linked lines", "bytes", "time (ms)", "remark")
     note = "Times were measured once, while this page was made: with what a first call does besides."
     return Table(header, rows, "Sizes, and the time of each stage", note)
 

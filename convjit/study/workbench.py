@@ -19,6 +19,8 @@ from convjit.study.page import asset
 
 FOLDED = 4000
 """Lines above which a text is folded until it is asked for."""
+SOURCE = ("program", "schedule", "nest")
+"""Texts that stay in sight where there is room, beside those that are made of them."""
 STYLE, SCRIPT = asset("workbench.css"), asset("workbench.js")
 
 HELP = (
@@ -36,11 +38,14 @@ class Workbench:
     def html(self, ids: Ids) -> str:
         """A line that says what is lit, the texts, and the numbers that link them."""
         name = ids.of("bench")
-        panes = "\n".join(self.pane(form, ids) for form in self.linked.forms)
+        source = "\n".join(self.pane(form, ids) for form in self.linked.forms if form.name in SOURCE)
+        code = "\n".join(self.pane(form, ids) for form in self.linked.forms if form.name not in SOURCE)
         status = element("p", escape(HELP), {"class": "lit", "role": "status"})
         without = element("noscript", element("p", "The texts are linked by a script, which does not run here."))
         data = element("script", _json(self.linked), {"type": "application/json"})
-        return element("div", f"{without}{status}\n{panes}\n{data}", {"class": "bench", "id": name})
+        left = element("div", f"{without}{status}\n{source}", {"class": "source"})
+        right = element("div", code, {"class": "made"})
+        return element("div", f"{left}\n{right}\n{data}", {"class": "bench", "id": name})
 
     def pane(self, form: Form, ids: Ids) -> str:
         """One text under its name."""
