@@ -99,21 +99,22 @@ def _item(item: Item, key: Key, known: Known) -> Line:
     things = known.of(key, label(item), item.span)
     if isinstance(item, Level) or not item.copy:
         return (Piece(str(item), 0, things),)
-    copy = _levels(item.copy, key, known)
+    copy = _levels(item.copy, key, known, label(item))
     text = str(item)
     before = text[: len(text) - 1 - sum(len(p.text) for p in copy)]
     return (Piece(before, 0, things), *copy, Piece("]", 0, things))
 
 
-def _levels(levels: tuple[Level, ...], key: Key, known: Known) -> Line:
+def _levels(levels: tuple[Level, ...], key: Key, known: Known, whole: str) -> Line:
     keys = level_keys(levels, key)
-    return _spaced([(Piece(str(l), 0, known.of(k, label(l), l.span)),) for l, k in zip(levels, keys, strict=True)])
+    pairs = zip(levels, keys, strict=True)
+    return _spaced([(Piece(str(l), 0, known.of(k, f"{label(l)} of {whole}", l.span)),) for l, k in pairs])
 
 
 def _pack(pack: Pack, key: Key, known: Known) -> Line:
     things = known.of(key, label(pack), pack.span)
     end = f" as {pack.as_type}" if pack.as_type else ""
-    return (Piece(f"pack {pack.tensor}:", 0, things), Piece(" "), *_levels(pack.parts, key, known), Piece(end))
+    return (Piece(f"pack {pack.tensor}:", 0, things), Piece(" "), *_levels(pack.parts, key, known, label(pack)), Piece(end))
 
 
 def _ahead(ahead: Prefetch, key: Key, known: Known) -> Line:
