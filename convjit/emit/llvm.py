@@ -31,31 +31,38 @@ def emit(kernel: Kernel, machine: Machine) -> str:
 
 def emit_module(kernels: tuple[Kernel, ...], machine: Machine) -> str:
     """Several kernels as one module."""
-    text, _ = emit_lines(kernels, machine)
+    text, _ = emit_lines(kernels, machine, traced=False)
     return text
 
 
-def emit_lines(kernels: tuple[Kernel, ...], machine: Machine) -> tuple[str, tuple[int, ...]]:
-    """The module, and the `origin` of what each of its lines was written for; 0 where there is none."""
+def emit_lines(
+    kernels: tuple[Kernel, ...], machine: Machine, traced: bool = True
+) -> tuple[str, tuple[int, ...]]:
+    """The module, and the `origin` of what each of its lines was written for; 0 where there is none. Without `traced` the
+    module alone, and no origins."""
     declared: dict[str, None] = {}
-    written = [_Function(kernel, machine, declared) for kernel in kernels]
+    written = [_Function(kernel, machine, declared, traced) for kernel in kernels]
     functions = [function.text() for function in written]
     lines = [f"{SHARED} = external addrspace(3) global [0 x i8], align 1024"] if machine.kind == "cuda" else []
     notes = ["!0 = !{}", ""] if machine.kind == "cuda" else []
+    text = "\n".join([*lines, *declared, "", *functions, *notes])
+    if not traced:
+        return text, ()
     head = [0] * (len(lines) + len(declared) + 1)
-    origins = (*head, *(origin for function in written for origin in function.by_line()), *(0 for _ in notes))
-    return "\n".join([*lines, *declared, "", *functions, *notes]), origins
+    return text, (*head, *(origin for function in written for origin in function.by_line()), *(0 for _ in notes))
 
 
 class _Function:
-    """One function being written. `names` maps kernel values to LLVM's names or constants."""
+    """One function being written. `names` maps kernel values to LLVM's names or constants. Where it is `traced`,
+    `origins` holds for each item of `lines` the statement that it was written for."""
 
-    def __init__(self, kernel: Kernel, machine: Machine, declared: dict[str, None]) -> None:
+    def __init__(self, kernel: Kernel, machine: Machine, declared: dict[str, None], traced: bool) -> None:
         self.kernel = kernel
         self.machine = machine
         self.declared = declared
         self.index = kernel.index
         self.lines: list[str] = []
+        self.traced = traced
         self.origins: list[int] = []
         self.label = "entry"
         self.branches = 0
@@ -121,7 +128,8 @@ class _Function:
                 self._loop(stmt)
             else:
                 self._branch(stmt)
-            self._written_for(stmt.origin)
+            if self.traced:
+                self._written_for(stmt.origin)
 
     def _op(self, op: Op) -> None:
         spaces = tuple([self.pointers[a] for a in op.args if a in self.pointers])

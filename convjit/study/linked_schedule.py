@@ -51,7 +51,7 @@ def program_lines(syntax: ast.Conv | None, text: str, known: Known, dataflow: Sp
     if syntax is None or span is None:
         return tuple((Piece(line),) for line in text.split("\n"))
     everything = tuple(i for i, name in enumerate(known.labels) if name not in dict(CHIPS).values())
-    places = [(dataflow, everything)] if dataflow else []
+    places = [(dataflow.first_word if "{" in dataflow.text else dataflow, everything)] if dataflow else []
     places += known.places
     result = (known.keys[RESULT],)
     places += [(c.span, result) for c in syntax.clauses if isinstance(c, (ast.Then, ast.Requantize)) and c.span]
