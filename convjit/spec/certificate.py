@@ -73,7 +73,7 @@ class Certificate:
         parts += [] if self.sums.fits(self.accumulator) else ["may wrap"]
         if width > 31 and self.words:
             parts.append(self._chunks("32-bit", self.words.taps32, self.words.chunk32))
-        elif width > 31:
+        elif width > 31 and self.sums.chunk54:
             parts.append(self._chunks("f64", self.sums.taps54, self.sums.chunk54))
         return ", ".join(parts)
 
