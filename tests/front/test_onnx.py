@@ -10,8 +10,8 @@ import pytest
 import convjit
 from convjit.front import onnx as front
 from convjit.front.arithmetic import ARITHMETICS
-from convjit.front.layer import ConvLayer
-from convjit.front.onnx.layers import nrmse
+from convjit.front.difference import nrmse
+from convjit.front.layer import ConvLayer, Window
 
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
@@ -169,8 +169,6 @@ def test_no_images() -> None:
 
 def front_window(rank: int) -> Any:
     """A window without anything."""
-    from convjit.front.layer import Window
-
     return Window((1,) * rank, (1,) * rank, ((0, 0),) * rank)
 
 

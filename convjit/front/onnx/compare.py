@@ -8,10 +8,11 @@ from time import perf_counter
 
 from convjit.errors import ConvError
 from convjit.front.arithmetic import Array
+from convjit.front.difference import nrmse
 from convjit.front.layer import ConvLayer
 from convjit.front.onnx.convs import Node
 from convjit.front.onnx.graph import Graph
-from convjit.front.onnx.layers import Layer, nrmse
+from convjit.front.onnx.layers import Layer
 
 CALLS = 3
 """Of each layer; the quickest counts. The first compiles, and is none of them."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from convjit.errors import ConvError, did_you_mean
-from convjit.front.arithmetic import Array, Scales, known
+from convjit.front.arithmetic import Scales, known
 from convjit.front.layer import ConvLayer
 from convjit.front.onnx.convs import Left, Node
 from convjit.front.onnx.graph import Graph
@@ -76,18 +76,3 @@ def row(node: Node, layer: ConvLayer | None, why: str) -> Layer:
         return Layer(node.name, "Conv", RUNTIME, "", why)
     arithmetic = layer.arithmetic if node.w.dtype == np.float32 else layer.dtype
     return Layer(node.name, "Conv", "convjit", arithmetic, why, layer.scales, layer.text)
-
-
-def nrmse(y: Array, exact: Array) -> float:
-    """sqrt(mean((y - exact)^2)) / (max(exact) - min(exact)), over what is finite in both; 0 for equal arrays.
-
-    >>> nrmse(np.array([0.0, 1.0]), np.array([0.0, 2.0]))
-    0.3535533905932738
-    """
-    y, exact = y.astype(np.float64), exact.astype(np.float64)
-    both = np.isfinite(y) & np.isfinite(exact)
-    gap = np.square(y[both] - exact[both])
-    if not gap.any():
-        return 0.0
-    span = float(np.ptp(exact[both]))
-    return float(np.sqrt(gap.mean())) / span if span else float("inf")
