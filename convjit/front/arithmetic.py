@@ -94,7 +94,7 @@ def _emulated(w: Array, bias: Array | None, scales: Scales) -> Program:
         return quantize.to_integers(x, both[0], EMULATED, ROUNDING).astype(np.int8)
 
     def after(y: Array) -> Array:
-        real: Array = quantize.to_real(y.astype(np.int64), both)
+        real: Array = quantize.to_real(y.astype(np.int64), *both)
         return real if bias is None else real + bias.reshape(-1, *[1] * (y.ndim - 2))
 
     whole = quantize.to_integers(w, both[1], EMULATED, ROUNDING).astype(np.int8)
