@@ -1,6 +1,7 @@
 """Accesses per tensor and level of memory, predicted from the nest: exactly what the interpreter would count.
 
-A loop that no guard and no bound inside depends on is counted once, times its length; the others are walked.
+A loop that no guard and no bound inside depends on is counted once, times its length; the others are walked. A number
+that is read counts as the largest that it can be: a list of weights is as long as if none of them were 0.
 """
 
 from __future__ import annotations
@@ -13,8 +14,8 @@ import numpy as np
 
 from convjit import dtypes
 from convjit.nest.affine import Affine, var
-from convjit.nest.counts import ENTRY, Counts, count, group_start
-from convjit.nest.ir import NESTED, If, Let, Loop, MulAdd, Nest, Par, Stmt, Store, Sync
+from convjit.nest.counts import ENTRY, Counts, count, count_read, group_start
+from convjit.nest.ir import NESTED, If, Let, Loop, MulAdd, Nest, Par, Read, Stmt, Store, Sync
 from convjit.nest.points import (
     Chain,
     Env,
@@ -103,6 +104,9 @@ class Predictor:
         for stmt in body:
             if isinstance(stmt, Let):
                 env = digits(stmt, env)
+            elif isinstance(stmt, Read):
+                env = {**env, stmt.name: stmt.size - 1}
+                total.add(count_read(stmt, self.names))
             elif not isinstance(stmt, Sync):
                 total.add(self.statement(stmt, env))
         return total

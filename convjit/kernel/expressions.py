@@ -9,7 +9,7 @@ from convjit.kernel.state import State
 from convjit.kernel.variables import ALWAYS, Where, summed, where
 from convjit.machine import Machine
 from convjit.nest.functions import FUNCTIONS, steps
-from convjit.nest.ir import Expr, Load, Number
+from convjit.nest.ir import Expr, Index, Load, Number
 from convjit.nest.visit import typed
 
 CONVERSIONS = ("convert", "bitcast")
@@ -22,6 +22,9 @@ def expr(l: State, e: Expr, dtype: str, w: Where = ALWAYS) -> Operand:
     """The value in every lane."""
     if isinstance(e, Number):
         return constant(e.value, dtype)
+    if isinstance(e, Index):
+        value = l.v.sum(e.affine)
+        return l.b.once("convert", dtype, value, **{"from": l.b.index}) if isinstance(value, str) else value
     if isinstance(e, Load):
         return element(l, e, w)
     types = [typed(a, l.dtype_of) or e.dtype for a in e.args]

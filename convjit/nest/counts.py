@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from convjit.nest.ir import LANES, UNITS, Apply, Expr, Guard, Let, Load, Loop, MulAdd, Prefetch, Store
+from convjit.nest.ir import LANES, UNITS, Apply, Expr, Guard, Let, Load, Loop, MulAdd, Prefetch, Read, Store
 from convjit.nest.points import Env, Leaf, digits, evaluate, holds, length, select
 from convjit.nest.visit import loads_of
 
@@ -93,6 +93,14 @@ def count(
         counts.elements[load.buffer, kind] += distinct(load, own, here, here)
         first = first_lane(here, lanes, lets)
         counts.accesses[load.buffer, kind] += distinct(load, own, here, first)
+    return counts
+
+
+def count_read(read: Read, names: frozenset[str]) -> Counts:
+    """Of a number that indices are made of."""
+    counts = Counts()
+    if read.load.buffer in names:
+        counts.elements[read.load.buffer, "load"] = counts.accesses[read.load.buffer, "load"] = 1
     return counts
 
 

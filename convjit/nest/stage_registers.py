@@ -69,7 +69,8 @@ def sum_stage(c: Context, place: int) -> RegisterStage:
         raise ConvError.of(text, item.span, hint=f"Step through it first: '{open_.axis}/8 … {open_.axis}'.")
     ranges = {p.name: (0, p.last) for p in plans}
     boxes = {d: box(i, ranges) for d, i in zip(source.dims, access.index, strict=True)}
-    layout = Layout(tuple((d, 1) for d, _ in source.layout.parts), tuple((d, n) for d, (_, _, n) in boxes.items()))
+    order = [l.axis for l in item.copy] or [d for d, _ in source.layout.parts]
+    layout = Layout(tuple((d, 1) for d in order), tuple((d, n) for d, (_, _, n) in boxes.items()))
     name = f"{item.tensor}.s"
     c.buffers.append(Buffer(name, source.dims, c.domain.accumulator, "scratch", layout, True))
     local = Load(name, tuple(inside for inside, _, _ in boxes.values()))

@@ -1,0 +1,162 @@
+"""The input copied with its borders: every tap of every output reads a number that is there, at a fixed distance from the first.
+
+Taps need no guards then, and one offset says where a tap and a channel lie, whatever output it is for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from convjit.dtypes import bits
+from convjit.nest.affine import Affine, number, var
+from convjit.nest.context import dimension_size, nest_loops
+from convjit.nest.convert import converted
+from convjit.nest.domain import Domain
+from convjit.nest.ir import Buffer, Guard, Load, Nest, Store, WorkerAxis
+from convjit.nest.layout import Extent, Layout
+from convjit.nest.pack import by_vectors
+from convjit.nest.split import Split, split
+from convjit.nest.visit import map_loads
+from convjit.schedule.schedule import Level, Pack
+from convjit.spec.conv import ConvSpec
+
+AT = "at"
+LINE = 64
+"""Bytes of a cache line."""
+
+
+@dataclass(frozen=True)
+class Bordered:
+    """`buffer` with the input's dimensions. `index`: of the update in them, in terms of the line's loops; `low`: the input's
+    own index at place 0 of each (negative in the border)."""
+
+    buffer: Buffer
+    index: dict[str, Affine]
+    low: dict[str, int]
+
+    @property
+    def plane(self) -> Layout:
+        """The layout of one image."""
+        layout = self.buffer.layout
+        assert layout
+        sizes = tuple((d, n) for d, n in layout.sizes if d != "n")
+        return Layout(tuple(p for p in layout.parts if p[0] != "n"), sizes, layout.pad)
+
+    @property
+    def elements(self) -> int:
+        """Numbers of one image."""
+        return self.plane.elements()
+
+    @property
+    def image(self) -> Affine:
+        """Which image."""
+        return self.index["n"]
+
+    @property
+    def as_line(self) -> Buffer:
+        """The same memory, an image as one dimension."""
+        layout = self.buffer.layout
+        assert layout
+        images = dict(layout.sizes)["n"]
+        flat = Layout((("n", 1), (AT, 1)), (("n", images), (AT, self.elements)))
+        return replace(self.buffer, dims=("n", AT), layout=flat, packed=False)
+
+    def flat(self, parts: Split) -> Affine:
+        """The place in an image."""
+        grain = {p.name: p.step for p in parts.plans()}
+        index = {d: i for d, i in self.index.items() if d != "n"}
+        return self.plane.flatten(index, grain).get((), Affine())
+
+
+def bordered(domain: Domain, parts: Split, pack: Pack) -> Bordered:
+    """What the convolution reads in each dimension, in the order of the pack line.
+
+    Lanes that run past the end of an axis read what follows, the next row; for those of the last row the slowest dimension
+    is longer. Rows begin at cache lines: fewer vectors lie across two of them.
+    """
+    source = domain.buffer(domain.x)
+    assert source.layout
+    given = dict(source.layout.sizes)
+    ranges = {a: (0, size.const - 1) for a, size in domain.axes if not size.terms}
+    index: dict[str, Affine] = {}
+    low: dict[str, int] = {}
+    sizes: dict[str, Extent] = {}
+    for dim, own in zip(source.dims, domain.original[domain.x].index, strict=True):
+        first, last = (0, 0) if isinstance(given[dim], str) else own.range(ranges)
+        index[dim], low[dim] = own.substitute(parts.meaning) - first, first
+        sizes[dim] = last - first + 1 if isinstance(given[dim], int) else given[dim]
+    order = [(l.axis, l.step) for l in pack.parts if sizes.get(l.axis, 1) != 1 and l.axis != "n"]
+    dtype = pack.as_type or source.dtype
+    buffer = Buffer(f"{domain.x}.packed", source.dims, dtype, "memory", None, packed=True)
+
+    def laid_out() -> Bordered:
+        return Bordered(replace(buffer, layout=Layout((("n", 1), *order), tuple(sizes.items()), row_pad(order, sizes, dtype))), index, low)
+
+    made = laid_out()
+    reach = made.flat(parts).range({p.name: (0, p.last) for p in parts.plans() if not p.extent.terms})[1] + 1
+    if reach > made.elements and order:
+        dim, block = order[0]
+        rows = -(-(reach - made.elements) // made.plane.strides()[0].coefficient)
+        size = sizes[dim]
+        assert isinstance(size, int)
+        sizes[dim] = -(-size // block) * block + rows * block
+        made = laid_out()
+    return made
+
+
+def row_pad(order: list[tuple[str, int]], sizes: Mapping[str, Extent], dtype: str) -> int:
+    """Numbers behind each row, so that the next one begins at a cache line; none where a row is the whole image."""
+    if len(order) < 2 or order[-1][1] > 1 or order[-1][0] == "c":
+        return 0
+    row = sizes[order[-1][0]]
+    assert isinstance(row, int)
+    return -row % (LINE * 8 // bits(dtype))
+
+
+def border_nest(domain: Domain, spec: ConvSpec, pack: Pack, made: Bordered, lanes: int) -> Nest:
+    """The copy; outside the image stands what counts as 0."""
+    buffer, source = made.buffer, domain.buffer(domain.x)
+    assert buffer.layout
+    sizes = {d: dimension_size(buffer, d) for d, _ in buffer.layout.parts}
+    sizes = {d: n for d, n in sizes.items() if n != number(1)}
+    named = [Level(d, block) for d, block in buffer.layout.parts if d in sizes]
+    levels = transposed(named, buffer, source, lanes) or by_vectors(named, buffer, lanes, True)
+    parts = split(tuple(levels), sizes, False, "pack~")
+    at = {d: parts.meaning.get(d, number(0)) for d in buffer.dims}
+    index = {d: at[d] + made.low[d] for d in buffer.dims}
+    inside = tuple(g for d in buffer.dims if (g := Guard(index[d], dimension_size(source, d))) and leaves(made, source, d))
+    value = converted(spec, spec.input, Load(source.name, tuple(index.values())), pack.as_type, number(0))
+    value = map_loads(value, lambda l: replace(l, inside=inside, fill=float(spec.input.zero or 0)))
+    when = tuple(g for _, g in parts.guards)
+    body = (Store(Load(buffer.name, tuple(at.values())), value, when),)
+    workers = tuple(WorkerAxis(p.axis, sizes[p.axis], p.step) for p in parts.plans() if p.kind == "worker")
+    name = f"{domain.name}.pack_{domain.x}"
+    return Nest(name, (source, buffer), nest_loops(body, parts.plans()), domain.sizes, workers)
+
+
+def leaves(made: Bordered, source: Buffer, dim: str) -> bool:
+    """Whether the copy's index can be outside the input."""
+    size = dimension_size(made.buffer, dim)
+    return bool(made.low[dim]) or (size != dimension_size(source, dim) and not size.terms)
+
+
+def transposed(levels: list[Level], made: Buffer, source: Buffer, lanes: int) -> list[Level] | None:
+    """Lanes along what lies fastest in the input, as many rows of what lies fastest in the copy written out: they are
+    transposed in registers. None where that is the same dimension, or too few numbers."""
+    assert made.layout and source.layout
+    (fast, block), near = made.layout.parts[-1], source.layout.parts[-1][0]
+    sizes = dict(made.layout.sizes)
+    own = [l for l in levels if l.axis in (fast, near)]
+    short = any(not isinstance(n := sizes[a], int) or n < lanes for a in (fast, near))
+    if lanes == 1 or fast == near or block != 1 or len(own) != 2 or short:
+        return None
+    outer = [l for l in levels if l.axis not in (fast, near)]
+    shared = [replace(l, kind="thread") if i < 2 else l for i, l in enumerate(outer)]
+    first = Level(near, lanes, "serial" if shared else "thread")
+    return [*shared, first, Level(fast, lanes), Level(fast, 1, "unroll"), Level(near, 1, "simd")]
+
+
+def open_axis(domain: Domain) -> str:
+    """An axis of space whose size is open; "" where there is none."""
+    return next((a for a, size in domain.axes if size.terms and a != "n"), "")
