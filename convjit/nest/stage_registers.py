@@ -69,7 +69,8 @@ def sum_stage(c: Context, place: int) -> RegisterStage:
         raise ConvError.of(text, item.span, hint=f"Step through it first: '{open_.axis}/8 … {open_.axis}'.")
     ranges = {p.name: (0, p.last) for p in plans}
     boxes = {d: box(i, ranges) for d, i in zip(source.dims, access.index, strict=True)}
-    order = [l.axis for l in item.copy] or [d for d, _ in source.layout.parts]
+    named = [l.axis for l in item.copy]
+    order = [*(d for d, _ in source.layout.parts if d not in named), *named]
     layout = Layout(tuple((d, 1) for d in order), tuple((d, n) for d, (_, _, n) in boxes.items()))
     name = f"{item.tensor}.s"
     c.buffers.append(Buffer(name, source.dims, c.domain.accumulator, "scratch", layout, True))

@@ -13,16 +13,17 @@ from convjit.dtypes import bits
 from convjit.errors import ConvError, Diagnostic, Unavailable, did_you_mean
 from convjit.machine.machine import Machine
 from convjit.schedule.legal_dots import copied, dots
+from convjit.schedule.legal_lists import lists
 from convjit.schedule.legal_packs import pack_line, packs
 from convjit.schedule.legal_stages import output, positions, staging
-from convjit.schedule.line import axes, lane_count, loops, stages, sums, tile
+from convjit.schedule.line import LIST, axes, lane_count, loops, stages, sums, tile
 from convjit.schedule.operands import sum_type
 from convjit.schedule.parts import NOTHING, Proof, gives_back, known, products
 from convjit.schedule.schedule import Level, Phase, Schedule
 from convjit.spec.conv import ConvSpec
 
 KINDS = {
-    "cpu": ("serial", "unroll", "thread", "simd", "dot"),
+    "cpu": ("serial", "unroll", "thread", "simd", "dot", LIST),
     "cuda": ("serial", "unroll", "block", "global", "warp", "lane", "thread", "dot"),
 }
 COPY_KINDS = {"cpu": ("serial", "unroll", "simd"), "cuda": ("serial", "unroll", "thread", "vec", "dot")}
@@ -59,9 +60,11 @@ def in_parts(spec: ConvSpec, plain: ConvSpec, phase: Phase, proof: Proof) -> Fou
     own = [s for s in stages(phase) if s.tensor == spec.output.name]
     part = next((s for s in own if s.as_type), None)
     whole = next((s for s in own if s.level == "scratch"), None)
-    if whole and (part is None or own.index(part) < own.index(whole)):
+    inside = next((s for s in own if s.level == "registers"), None)
+    if whole and (inside is None or own.index(inside) < own.index(whole)):
         text = f"'{whole}': sums in memory are added up from parts in registers, to their right."
-        yield Diagnostic(text, whole.span, hints=(f"Put '[{spec.output.name}: registers as i32]' inside.",))
+        hint = "registers as i32" if spec.accumulator == "i64" else "registers"
+        yield Diagnostic(text, whole.span, hints=(f"Put '[{spec.output.name}: {hint}]' inside.",))
     if part is None:
         return
     if (spec.accumulator, part.as_type) != ("i64", "i32"):
@@ -212,5 +215,5 @@ def lines(spec: ConvSpec, phase: Phase, machine: Machine) -> Found:
 
 Rule = Callable[[ConvSpec, Phase, Machine], Found]
 RULES: tuple[Rule, ...] = (
-    names, kinds, steps, threads, lanes, dots, copied, staging, output, positions, written_out, lines,
+    names, kinds, steps, threads, lanes, dots, copied, staging, output, positions, written_out, lines, lists,
 )  # fmt: skip

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from math import prod
 
 from convjit import dtypes
+from convjit.schedule.density import Density
 from convjit.schedule.line import axes, loops, sums, tile
 from convjit.schedule.operands import TURNED, given_type, multiplied, zero_left
 from convjit.schedule.schedule import Item, Level, Pack, Phase, Schedule, Stage
@@ -25,13 +26,14 @@ class Proof:
     """What is known of the numbers that are multiplied: every 32-bit sum of at most so many neighbouring channels of one
     tap fits, and of so many whole taps in a row; and no pair of products of bytes leaves 16 bits (vpmaddubsw), of the
     input as it is, or moved by 128 (`turned`). `chunk` channels fit where chunks begin at its multiples: that says
-    nothing of narrower chunks that lie across two of them."""
+    nothing of narrower chunks that lie across two of them. `density` is that of weights that are declared sparse."""
 
     channels: int = 0
     taps: int = 0
     pairs: bool = False
     turned: bool = False
     chunk: int = 0
+    density: Density | None = None
 
     def fits(self, channels: int, all_channels: int) -> bool:
         """Whether each chunk of so many channels of a tap, from its first on, fits."""

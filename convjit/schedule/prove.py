@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from convjit import dtypes
+from convjit.schedule.density import Density, of_weight
 from convjit.schedule.operands import multiplied
 from convjit.schedule.parts import NOTHING, Proof
 from convjit.schedule.schedule import Pack
@@ -35,6 +37,16 @@ def certificate(spec: ConvSpec, given: Mapping[str, Any]) -> Certificate | None:
     return certify(spec, weight, zero=zero, bias=bias)
 
 
+def density(spec: ConvSpec, given: Mapping[str, Any]) -> Density | None:
+    """Of the weight among the arrays given; None where it is not declared sparse, or cannot be read here."""
+    tensor = spec.weight
+    if not tensor.sparse or tensor.name not in given:
+        return None
+    weight = on_host(given[tensor.name])
+    zero = on_host(given[tensor.zero]) if isinstance(tensor.zero, str) and tensor.zero in given else tensor.zero or 0
+    return None if weight is None or zero is None or isinstance(zero, str) else of_weight(spec, weight, zero)
+
+
 def computed(spec: ConvSpec, weight: np.ndarray[Any, Any]) -> Certificate | None:
     """Of the integers that `compute` makes of the weight."""
     clause = spec.compute
@@ -53,12 +65,12 @@ def on_host(array: Any) -> np.ndarray[Any, Any] | None:
         return None
 
 
-def proof(found: Certificate | None) -> Proof:
-    """What the certificate proves of 32-bit parts of sums, and of pairs of bytes."""
+def proof(found: Certificate | None, share: Density | None = None) -> Proof:
+    """What the certificate proves of 32-bit parts of sums, and of pairs of bytes; and how many weights are not 0."""
     if found is None:
-        return NOTHING
+        return replace(NOTHING, density=share)
     words = found.words
     chunk, taps = (2 * (words.chunk32 or 0), words.taps32 or 0) if words else (0, 0)
     plain, turned = (view is not None and view.unsafe is not None and not any(view.unsafe)
                      for view in map(found.view, ("plain", "shifted")))  # fmt: skip
-    return Proof(0, taps, plain, turned, chunk)
+    return Proof(0, taps, plain, turned, chunk, share)
