@@ -20,9 +20,9 @@ from convjit.schedule.line import LIST
 from convjit.schedule.schedule import Item, Level, Pack, Phase, Schedule, Stage
 from convjit.spec.conv import ConvSpec
 
-CHANNELS = 16
+CHANNELS = 32
 """Output channels whose sums are collected in scratch memory."""
-CLOSE = 20 * 1024
+CLOSE = 30 * 1024
 """Bytes of a block of input channels: it shares the first cache with the sums and the list."""
 SHORT = 160
 """Weights of a row of a block, zeros counted, from which on walking it costs more than beginning."""
