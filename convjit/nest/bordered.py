@@ -5,7 +5,6 @@ Taps need no guards then, and one offset says where a tap and a channel lie, wha
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from convjit.dtypes import bits
@@ -41,7 +40,7 @@ class Bordered:
         layout = self.buffer.layout
         assert layout
         sizes = tuple((d, n) for d, n in layout.sizes if d != "n")
-        return Layout(tuple(p for p in layout.parts if p[0] != "n"), sizes, layout.pad)
+        return Layout(tuple(p for p in layout.parts if p[0] != "n"), sizes)
 
     @property
     def elements(self) -> int:
@@ -91,27 +90,38 @@ def bordered(domain: Domain, parts: Split, pack: Pack) -> Bordered:
     buffer = Buffer(f"{domain.x}.packed", source.dims, dtype, "memory", None, packed=True)
 
     def laid_out() -> Bordered:
-        return Bordered(replace(buffer, layout=Layout((("n", 1), *order), tuple(sizes.items()), row_pad(order, sizes, dtype))), index, low)
+        layout = Layout((("n", 1), *order), tuple(sizes.items()))
+        return Bordered(replace(buffer, layout=layout), index, low)
 
+    align_rows(order, sizes, bits(dtype) // 8)
     made = laid_out()
     reach = made.flat(parts).range({p.name: (0, p.last) for p in parts.plans() if not p.extent.terms})[1] + 1
     if reach > made.elements and order:
-        dim, block = order[0]
-        rows = -(-(reach - made.elements) // made.plane.strides()[0].coefficient)
-        size = sizes[dim]
-        assert isinstance(size, int)
-        sizes[dim] = -(-size // block) * block + rows * block
+        slowest, unit = order[0]
+        lacking = -(-(reach - made.elements) // made.plane.strides()[0].coefficient)
+        sizes[slowest] = whole(sizes[slowest], unit) + lacking * unit
         made = laid_out()
     return made
 
 
-def row_pad(order: list[tuple[str, int]], sizes: Mapping[str, Extent], dtype: str) -> int:
-    """Numbers behind each row, so that the next one begins at a cache line; none where a row is the whole image."""
-    if len(order) < 2 or order[-1][1] > 1 or order[-1][0] == "c":
-        return 0
-    row = sizes[order[-1][0]]
-    assert isinstance(row, int)
-    return -row % (LINE * 8 // bits(dtype))
+def whole(size: Extent, block: int) -> int:
+    """A size, rounded up to whole blocks."""
+    assert isinstance(size, int)
+    return -(-size // block) * block
+
+
+def align_rows(order: list[tuple[str, int]], sizes: dict[str, Extent], element: int) -> None:
+    """Make rows of pixels so long that each begins at a cache line, or, where it is short, lies in one."""
+    rows = [place for place, (d, _) in enumerate(order) if d != "c"]
+    if not rows or rows[-1] == 0:
+        return
+    row = order[rows[-1]][0]
+    blocks = [block for d, block in order[: rows[-1]] if d == "c" and block > 1]
+    pixel = element * (blocks[-1] if rows[-1] < len(order) - 1 and blocks else 1)
+    length = whole(sizes[row], 1) * pixel
+    unit = LINE if length > LINE // 2 else 1 << (length - 1).bit_length()
+    if unit % pixel == 0:
+        sizes[row] = whole(sizes[row], unit // pixel)
 
 
 def border_nest(domain: Domain, spec: ConvSpec, pack: Pack, made: Bordered, lanes: int) -> Nest:

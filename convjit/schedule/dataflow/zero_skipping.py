@@ -155,6 +155,8 @@ def impossible(spec: ConvSpec) -> str:
     """Why a list cannot walk the weight; "" where it can."""
     if any(size is None for size in spec.out_size):
         return "a size along space is open, and borders are copied to places that must be known."
+    if spec.ic_per_group * prod(spec.kernel_size) == 1:
+        return "every output has one product."
     return ""
 
 
