@@ -8,7 +8,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from convjit.errors import ConvError
 from convjit.kernel.interpret import interpret as interpret_kernel
 from convjit.machine.registry import get
 from convjit.nest.interpret import interpret

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from convjit.dtypes import bits
-from convjit.nest.affine import Affine, number, var
+from convjit.nest.affine import Affine, number
 from convjit.nest.context import dimension_size, nest_loops
 from convjit.nest.convert import converted
 from convjit.nest.domain import Domain

@@ -15,7 +15,23 @@ import numpy as np
 
 from convjit import dtypes
 from convjit.nest.counts import ENTRY, Counts, count, count_read, group_start, taps
-from convjit.nest.ir import Apply, Expr, If, Index, Let, Loop, MulAdd, Nest, Number, Par, Prefetch, Read, Stmt, Store, Sync
+from convjit.nest.ir import (
+    Apply,
+    Expr,
+    If,
+    Index,
+    Let,
+    Loop,
+    MulAdd,
+    Nest,
+    Number,
+    Par,
+    Prefetch,
+    Read,
+    Stmt,
+    Store,
+    Sync,
+)
 from convjit.nest.meaning import apply
 from convjit.nest.memory import Memory
 from convjit.nest.points import (

@@ -16,7 +16,7 @@ from convjit.schedule.legal_dots import copied, dots
 from convjit.schedule.legal_lists import lists
 from convjit.schedule.legal_packs import pack_line, packs
 from convjit.schedule.legal_stages import output, positions, staging
-from convjit.schedule.line import LIST, axes, lane_count, loops, stages, sums, tile
+from convjit.schedule.line import LIST, axes, lane_count, listed, loops, stages, sums, tile
 from convjit.schedule.operands import sum_type
 from convjit.schedule.parts import NOTHING, Proof, gives_back, known, products
 from convjit.schedule.schedule import Level, Phase, Schedule
@@ -60,7 +60,8 @@ def in_parts(spec: ConvSpec, plain: ConvSpec, phase: Phase, proof: Proof) -> Fou
     own = [s for s in stages(phase) if s.tensor == spec.output.name]
     part = next((s for s in own if s.as_type), None)
     whole = next((s for s in own if s.level == "scratch"), None)
-    inside = next((s for s in own if s.level == "registers"), None)
+    registers = next((s for s in own if s.level == "registers"), None)
+    inside = part if spec.accumulator == "i64" and not listed(phase) else registers
     if whole and (inside is None or own.index(inside) < own.index(whole)):
         text = f"'{whole}': sums in memory are added up from parts in registers, to their right."
         hint = "registers as i32" if spec.accumulator == "i64" else "registers"
@@ -171,9 +172,9 @@ def lanes(spec: ConvSpec, phase: Phase, machine: Machine) -> Found:
     if count > 1 and count not in known and not any(d.axis in sums(spec) for d in own):
         names_ = " ".join(str(l) for l in own)
         text = f"'{names_}' make {count} lanes of {dtype}, and {machine.name} has no instruction of that width."
-        listed = f"It multiplies and adds {', '.join(map(str, known))} at a time."
+        widths = f"It multiplies and adds {', '.join(map(str, known))} at a time."
         hint = f"Walk {own[-1].axis} in steps of {machine.lanes(bits(dtype))} first."
-        yield Diagnostic(text, own[-1].span, notes=(listed,), hints=(hint,))
+        yield Diagnostic(text, own[-1].span, notes=(widths,), hints=(hint,))
 
 
 def written_out(spec: ConvSpec, phase: Phase, machine: Machine) -> Found:

@@ -117,6 +117,10 @@ def packed(spec: ConvSpec, phase: Phase) -> Found:
 
 def blocks(spec: ConvSpec, phase: Phase, pack: Pack) -> Found:
     """Channels in blocks: those that the list steps over, and a dot product inside."""
+    for l in loops(phase):
+        if l.kind == LIST and l.axis == "c" and spec.groups > 1 and spec.ic_per_group % l.step:
+            text = f"'{l}': the {spec.ic_per_group} channels of a group are no whole blocks of {l.step}, and the next group follows."
+            yield Diagnostic(text, l.span, hints=("Walk single channels.",))
     deep = {l.step for l in loops(phase) if l.kind == LIST and l.axis == "c"}
     for l in pack.parts:
         if l.step > 1 and (l.axis != "c" or l.step not in deep):

@@ -7,7 +7,6 @@ from math import prod
 from convjit.schedule.schedule import Level, Phase, Stage
 from convjit.spec.conv import ConvSpec
 
-
 LIST = "list"
 """The kind of loops that a list of the weight's blocks walks, and the word for that order in its pack line."""
 

@@ -6,7 +6,13 @@
 from collections.abc import Callable, Mapping
 
 from convjit.machine.machine import Machine
-from convjit.schedule.dataflow import input_stationary, output_stationary, row_stationary, weight_stationary, zero_skipping
+from convjit.schedule.dataflow import (
+    input_stationary,
+    output_stationary,
+    row_stationary,
+    weight_stationary,
+    zero_skipping,
+)
 from convjit.schedule.schedule import Schedule
 from convjit.spec.conv import ConvSpec
 

@@ -63,7 +63,7 @@ def space(facts: Facts) -> dict[str, int]:
 def tile(facts: Facts) -> Tile:
     """The axis that fills vectors best, whole rows of it where they fit into the registers, and several of them."""
     spec, machine = facts.spec, facts.machine
-    deep = max((r.role("k") for r in machine.rows_for(spec.types) if spec.ic_per_group >= r.role("k")), default=1)
+    deep = max((k for r in machine.rows_for(spec.types) if whole_blocks(spec, k := r.role("k"))), default=1)
     widths = sorted({r.role("n") for r in machine.rows_for(spec.types) if r.role("k") == deep})
     most = max(widths, default=1)
 
@@ -86,6 +86,11 @@ def tile(facts: Facts) -> Tile:
     size = space(facts)[across] if across else 1
     count = min(size, room // vectors)
     return Tile(axis, lanes, vectors, across, -(-size // -(-size // count)), deep)
+
+
+def whole_blocks(spec: ConvSpec, deep: int) -> bool:
+    """Whether channels can be taken so many at a time: those of each group on their own."""
+    return spec.ic_per_group >= deep and (spec.groups == 1 or spec.ic_per_group % deep == 0)
 
 
 def block(facts: Facts, t: Tile) -> int:
