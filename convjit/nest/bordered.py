@@ -131,7 +131,7 @@ def border_nest(domain: Domain, spec: ConvSpec, pack: Pack, made: Bordered, lane
     sizes = {d: dimension_size(buffer, d) for d, _ in buffer.layout.parts}
     sizes = {d: n for d, n in sizes.items() if n != number(1)}
     named = [Level(d, block) for d, block in buffer.layout.parts if d in sizes]
-    levels = transposed(named, buffer, source, lanes) or by_vectors(named, buffer, lanes, True)
+    levels = transposed(named, buffer, source, lanes) or by_vectors(along_source(named, source), buffer, lanes, True)
     parts = split(tuple(levels), sizes, False, "pack~")
     at = {d: parts.meaning.get(d, number(0)) for d in buffer.dims}
     index = {d: at[d] + made.low[d] for d in buffer.dims}
@@ -149,6 +149,18 @@ def leaves(made: Bordered, source: Buffer, dim: str) -> bool:
     """Whether the copy's index can be outside the input."""
     size = dimension_size(made.buffer, dim)
     return bool(made.low[dim]) or (size != dimension_size(source, dim) and not size.terms)
+
+
+def along_source(levels: list[Level], source: Buffer) -> list[Level]:
+    """The loops with the outer one over what lies fastest in the input further in: rows are read while they are close."""
+    assert source.layout
+    near = source.layout.parts[-1][0]
+    place = next((i for i, l in enumerate(levels) if l.axis == near), len(levels))
+    inner = 2 if levels[-1].axis == near else 1
+    if place >= len(levels) - inner:
+        return levels
+    rest = [l for i, l in enumerate(levels) if i != place]
+    return [*rest[:-inner], levels[place], *rest[-inner:]]
 
 
 def transposed(levels: list[Level], made: Buffer, source: Buffer, lanes: int) -> list[Level] | None:

@@ -27,8 +27,8 @@ BEGIN = 25.0
 COLLECTED = 1.5
 """Of a vector of sums that a list's are added to in scratch memory."""
 
-COPIED = 1.5
-"""Of a number of the input that is copied with its borders."""
+COPIED, COPIED_APART = 1.5, 4.0
+"""Of a number of the input that is copied with its borders; the second where neighbouring channels stay together, and others not."""
 
 STORED = 1.0
 """Of a number of the output whose channels are brought side by side."""
@@ -48,6 +48,11 @@ class Cost:
         """The share of runs that are not 0 below which a list takes less."""
         return min(1.0, max(0.0, (self.dense - self.empty) / self.full))
 
+    @property
+    def of_numbers(self) -> float:
+        """The share of numbers at which so many runs are not 0, where zeros lie anywhere."""
+        return 1.0 - (1.0 - self.break_even) ** (1 / self.run)
+
 
 def cost(plain: ConvSpec, machine: Machine) -> Cost:
     """Of a convolution of plain tensors (as they are multiplied) on a CPU."""
@@ -60,11 +65,6 @@ def cost(plain: ConvSpec, machine: Machine) -> Cost:
     scratch = blocks > 1 or not zero_skipping.near(plain, t.axis)
     one = max(machine.fma_latency, t.sums * EACH + ENTRY)
     empty = rows * blocks * (BEGIN + (t.sums * COLLECTED if scratch else 0.0))
-    moved = COPIED * prod(size or 1 for size in plain.input.sizes)
+    moved = (COPIED if t.deep == 1 else COPIED_APART) * prod(size or 1 for size in plain.input.sizes)
     moved += STORED * prod(size or 1 for size in plain.output.sizes) if scratch else 0.0
     return Cost(min(c.cycles for c in candidates(facts)), empty + moved, rows * entries * one, t.deep)
-
-
-def words(share: float) -> str:
-    """In per cent."""
-    return f"{100 * share:.1f} %"
