@@ -14,19 +14,20 @@ number, the numbers that one instruction sums up, a vector of output channels.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from math import prod
 
 from convjit.errors import ConvError
 from convjit.nest.affine import Affine, Limit, number, total, var
-from convjit.nest.bordered import Bordered, bordered
+from convjit.nest.bordered import Bordered, bordered, taps_of
 from convjit.nest.context import Context, box, nest_loops
 from convjit.nest.convert import converted
 from convjit.nest.domain import Domain
 from convjit.nest.ir import Apply, Buffer, Expr, Index, Load, Loop, Nest, Number, Read, Stmt, Store
 from convjit.nest.layout import Layout
 from convjit.nest.split import Plan, Split, split
-from convjit.nest.visit import map_loads
+from convjit.nest.visit import map_loads, substitute
 from convjit.schedule.line import LIST
 from convjit.schedule.operands import pack_of
 from convjit.schedule.schedule import Phase
@@ -35,6 +36,9 @@ from convjit.spec.conv import ConvSpec
 ENTRY, TAP, FIRST, COUNT = (var(f"{word}.0") for word in ("entry", "tap", "first", "count"))
 MOST = 2**31 - 1
 """Offsets and numbers of entries are of i32."""
+Entry = Callable[[Mapping[str, Affine | int]], tuple[Stmt, ...]]
+"""What an entry is, phased loops at these values."""
+
 OURS = "list~"
 """What names of loops begin with in the nest that makes the lists."""
 
@@ -42,15 +46,17 @@ OURS = "list~"
 @dataclass(frozen=True)
 class Walk:
     """The list of a line: its loops (`walked`), those outside that choose a row, and those inside that make a block, all of
-    axes of the weight; `tap`: the input's offset in terms of the walked loops, `base` in terms of all others."""
+    axes of the weight; `base`: the input's place in terms of all loops that are not walked. `phased` are walked loops whose values
+    are written out where the list is made."""
 
     weight: str
     outside: tuple[Plan, ...]
     walked: tuple[Plan, ...]
     inside: tuple[Plan, ...]
-    tap: Affine
+    phased: tuple[Plan, ...]
     base: Affine
     input: Bordered
+    parts: Split
 
     @property
     def row_entries(self) -> int:
@@ -61,6 +67,11 @@ class Walk:
     def entries(self) -> int:
         """Entries of all rows, at most."""
         return self.row_entries * prod(map(turns, self.outside))
+
+    def tap(self, values: Mapping[str, Affine | int]) -> Affine:
+        """How far along the block's input lies, the phased loops at these values."""
+        flat = self.input.flat(self.parts, values) - self.base
+        return flat.substitute({p.name: var(OURS + p.name) for p in self.walked})
 
     @property
     def block(self) -> dict[str, tuple[Affine, int]]:
@@ -95,11 +106,11 @@ def walk(domain: Domain, phase: Phase, parts: Split) -> Walk:
     assert pack
     made = bordered(domain, parts, pack)
     walked = tuple(p for i, p in own if i in places)
-    flat = made.flat(parts)
-    tap = flat.only(p.name for p in walked)
+    phased = taps_of(made, parts)
+    flat = made.flat(parts, {p.name: 0 for p in phased})
     found = Walk(
         domain.w, tuple(p for i, p in own if i < places[0]), walked, tuple(p for i, p in own if i > places[-1]),
-        tap, flat - tap, made,
+        phased, flat - flat.only(p.name for p in walked), made, parts,
     )  # fmt: skip
     if max(found.entries, made.elements) > MOST:
         text = f"The weight has {found.entries} blocks and the input {made.elements} numbers with its borders; a list counts to {MOST}."
@@ -170,25 +181,44 @@ def list_nest(domain: Domain, spec: ConvSpec, phase: Phase, w: Walk) -> Nest:
     plans, parts = loops(domain, w)
     outside, walked, inside = (plans[: len(w.outside)], plans[len(w.outside) : -len(w.inside) or None], plans[len(plans) - len(w.inside) :])
     rename: dict[str, Affine | int] = {p.name: var(OURS + p.name) for p in (*w.outside, *w.walked, *w.inside)}
-    kept, hit, here = Load("kept", ()), Load("hit", ()), var(f"{OURS}entry")
+    kept, hit = Load("kept", ()), Load("hit", ())
     block = block_of(domain, spec, parts, pack.as_type)
     dtype = pack.as_type or domain.buffer(domain.w).dtype
     zero = Apply("eq", (block, Number(0.0, dtype)), "i1")
-    copy = (Store(value(w, here, rename), block), Store(hit, Apply("select", (zero, hit, Number(1.0, "i32")), "i32")))
-    entry = (
-        Read(f"{OURS}entry", kept, w.entries), Store(hit, Number(0.0, "i32")), *nest_loops(copy, inside),
-        Store(Load(f"{w.weight}.taps", (here,)), Index(w.tap.substitute(rename), "i32")),
-        Store(kept, Apply("add", (kept, hit), "i32")),
-    )  # fmt: skip
+
+    def entry(values: Mapping[str, Affine | int]) -> tuple[Stmt, ...]:
+        name = ".".join([f"{OURS}entry", *map(str, values.values())])
+        here = var(name)
+        copy = (Store(value(w, here, rename), block), Store(hit, Apply("select", (zero, hit, Number(1.0, "i32")), "i32")))
+        written = (
+            Read(name, kept, w.entries), Store(hit, Number(0.0, "i32")), *nest_loops(copy, inside),
+            Store(Load(f"{w.weight}.taps", (here,)), Index(w.tap(values), "i32")), Store(kept, Apply("add", (kept, hit), "i32")),
+        )  # fmt: skip
+        return substitute(written, {OURS + name: v for name, v in values.items()})
+
     first = row(w, "first", rename)
     one_row = (
-        Store(first, kept), *nest_loops(entry, walked),
+        Store(first, kept), *over(w, walked, entry, {}),
         Store(row(w, "count", rename), Apply("sub", (kept, first), "i32")),
     )  # fmt: skip
     registers = (Buffer("kept", (), "i32", "registers"), Buffer("hit", (), "i32", "registers"))
     zeros = tuple(b for b in domain.buffers if b.name == spec.weight.zero)
     given = (domain.buffer(domain.w), *zeros, *buffers(w, dtype, domain), *registers)
     return Nest(f"{domain.name}.list", given, (Store(kept, Number(0.0, "i32")), *nest_loops(one_row, outside)))
+
+
+def over(w: Walk, plans: tuple[Plan, ...], entry: Entry, values: dict[str, Affine | int]) -> tuple[Stmt, ...]:
+    """The walked loops around an entry; phased ones are written out."""
+    if not plans:
+        return entry(values)
+    plan, rest = plans[0], plans[1:]
+    name = plan.name.removeprefix(OURS)
+    if not any(p.name == name for p in w.phased):
+        return plan.around(over(w, rest, entry, values))
+    made: list[Stmt] = []
+    for value in range(0, plan.last + 1, plan.step):
+        made += over(w, rest, entry, {**values, name: value})
+    return tuple(made)
 
 
 def loops(domain: Domain, w: Walk) -> tuple[tuple[Plan, ...], Split]:

@@ -145,7 +145,9 @@ def packs(spec: ConvSpec, facts: Facts, t: Tile) -> tuple[Pack, ...]:
     """The list, and the input: channels outside, the axis that lies in lanes inside."""
     others = [l for l in facts.letters if f"o{l}" != t.axis]
     last = [Level("c")] if t.deep > 1 else []
-    order = (Level("n"), Level("c", t.deep), *map(Level, others), Level(t.axis[1:]), *last)
+    stride = spec.stride[facts.letters.index(t.axis[1:])]
+    phases = [Level(t.axis[1:])] if stride > 1 else []
+    order = (Level("n"), Level("c", t.deep), *map(Level, others), *phases, Level(t.axis[1:], stride), *last)
     return Pack(spec.weight.name, (Level(LIST),)), Pack(spec.input.name, order)
 
 
