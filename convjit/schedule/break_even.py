@@ -46,12 +46,12 @@ class Cost:
     @property
     def break_even(self) -> float:
         """The share of runs that are not 0 below which a list takes less."""
-        return min(1.0, max(0.0, (self.dense - self.empty) / self.full))
+        return float(min(1.0, max(0.0, (self.dense - self.empty) / self.full)))
 
     @property
     def of_numbers(self) -> float:
         """The share of numbers at which so many runs are not 0, where zeros lie anywhere."""
-        return 1.0 - (1.0 - self.break_even) ** (1 / self.run)
+        return float(1.0 - (1.0 - self.break_even) ** (1 / self.run))
 
 
 def cost(plain: ConvSpec, machine: Machine) -> Cost:

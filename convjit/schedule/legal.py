@@ -13,7 +13,7 @@ from convjit.dtypes import bits
 from convjit.errors import ConvError, Diagnostic, Unavailable, did_you_mean
 from convjit.machine.machine import Machine
 from convjit.schedule.legal_dots import copied, dots
-from convjit.schedule.legal_lists import lists
+from convjit.schedule.legal_lists import lists, moved
 from convjit.schedule.legal_packs import pack_line, packs
 from convjit.schedule.legal_stages import output, positions, staging
 from convjit.schedule.line import LIST, axes, lane_count, listed, loops, stages, sums, tile
@@ -47,7 +47,7 @@ def check(spec: ConvSpec, schedule: Schedule, machine: Machine, proof: Proof = N
     plain, sure = known(spec, phase.packs, proof, sum_type(spec, phase))
     exact = machine.exact(sure.pairs)
     found += dict.fromkeys(d for rule in RULES for d in rule(plain, phase, exact))
-    found += in_parts(spec, plain, phase, sure)
+    found += [*in_parts(spec, plain, phase, sure), *moved(spec, phase)]
     wrong = [d for d in found if d.code != "later"]
     if wrong:
         raise ConvError(*wrong)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from convjit.errors import Diagnostic
 from convjit.machine.machine import Machine
 from convjit.schedule.line import LIST, listed, loops, stages, sums
-from convjit.schedule.operands import pack_of
+from convjit.schedule.operands import pack_of, zero_left
 from convjit.schedule.schedule import Level, Pack, Phase
 from convjit.spec.conv import ConvSpec
 
@@ -29,6 +29,14 @@ def lists(spec: ConvSpec, phase: Phase, machine: Machine) -> Found:
     yield from packed(spec, phase)
 
 
+def moved(spec: ConvSpec, phase: Phase) -> Found:
+    """An input moved by 128 and a weight that `compute` quantises: the sums that this is taken off by are of stored weights."""
+    x = pack_of(phase.packs, spec.input.name)
+    if listed(phase) and x and spec.computes_integers and zero_left(spec, phase.packs):
+        text = f"'{x}': what 'compute' makes of the input is not moved by 128 for a list."
+        yield Diagnostic(text, x.span, hints=(f"Pack both operands as {spec.compute.dtype if spec.compute else 'i8'}, or as i16.",))
+
+
 def by_list(pack: Pack) -> bool:
     """Whether the line says `pack w: list`."""
     return [l.axis for l in pack.parts] == [LIST]
@@ -37,14 +45,15 @@ def by_list(pack: Pack) -> bool:
 def walked(spec: ConvSpec, phase: Phase) -> Found:
     """One run of loops over the sum, in tiles that are all as long."""
     own = [l for l in loops(phase) if l.kind == LIST]
-    first = next(i for i, l in enumerate(phase.items) if l is own[0])
-    apart = [l for l in own if l not in phase.items[first : first + len(own)]]
+    summed = [l for l in own if l.axis in sums(spec)] or own
+    first = next(i for i, l in enumerate(phase.items) if l is summed[0])
+    apart = [l for l in summed if l not in phase.items[first : first + len(summed)]]
     for l in own:
         if l.axis not in sums(spec):
             text = f"'{l}': a list walks what is summed, and {l.axis} is not."
             yield Diagnostic(text, l.span, hints=(f"A list walks {', '.join(sorted(sums(spec)))}.",))
     for l in apart:
-        yield Diagnostic(f"'{l}': the loops that a list walks stand side by side.", l.span, hints=(f"Put it beside '{own[0]}'.",))
+        yield Diagnostic(f"'{l}': the loops that a list walks stand side by side.", l.span, hints=(f"Put it beside '{summed[0]}'.",))
     if all(size(spec, l.axis) == 1 for l in own):
         yield Diagnostic(f"'{own[0]}': there is one weight to walk, and no list.", own[0].span, hints=("Walk it by a loop.",))
     for l in own:
@@ -116,13 +125,41 @@ def packed(spec: ConvSpec, phase: Phase) -> Found:
 
 
 def blocks(spec: ConvSpec, phase: Phase, pack: Pack) -> Found:
-    """Channels in blocks: those that the list steps over, and a dot product inside."""
-    for l in loops(phase):
-        if l.kind == LIST and l.axis == "c" and spec.groups > 1 and spec.ic_per_group % l.step:
-            text = f"'{l}': the {spec.ic_per_group} channels of a group are no whole blocks of {l.step}, and the next group follows."
-            yield Diagnostic(text, l.span, hints=("Walk single channels.",))
-    deep = {l.step for l in loops(phase) if l.kind == LIST and l.axis == "c"}
+    """Every axis once; channels in the blocks that the list steps over, and positions sorted by what stride leaves of them."""
+    walked = {l.axis: l.step for l in loops(phase) if l.kind == LIST}
+    known = ["n", "c", *(a.lower() for a in spec.spatial)]
     for l in pack.parts:
-        if l.step > 1 and (l.axis != "c" or l.step not in deep):
-            text = f"'{pack}': '{l}' is no block that the list steps over."
-            yield Diagnostic(text, l.span or pack.span, hints=("Only c is packed in blocks, of as many channels as the list steps.",))
+        if l.axis not in known:
+            yield Diagnostic(f"The input has no axis '{l.axis}'.", l.span or pack.span, notes=(f"It has {', '.join(known)}.",))
+    for axis in known:
+        steps = [l.step for l in pack.parts if l.axis == axis]
+        deep = walked.get("c", 1) if axis == "c" else stride(spec, axis)
+        if steps == [1] or (not steps and axis_size(spec, axis) == 1):
+            continue
+        if axis == "c" and steps == [deep, 1]:
+            continue
+        if axis in strides(spec) and steps == [1, deep] and all(l.kind == LIST for l in loops(phase) if l.axis == f"k{axis}"):
+            continue
+        hint = f"Name {axis} once" + (f", or 'c/{deep} … c'" if axis == "c" and deep > 1 else "")
+        hint += f", or '{axis} … {axis}/{deep}' with {axis}'s taps in the list" if axis in strides(spec) and deep > 1 else ""
+        yield Diagnostic(f"'{pack}' does not say where every {axis} lies for a list.", pack.span, hints=(f"{hint}.",))
+    rest = spec.ic_per_group % walked.get("c", 1)
+    if rest and spec.groups > 1:
+        text = f"'c/{walked['c']}:{LIST}': the {spec.ic_per_group} channels of a group are no whole blocks, and the next group follows."
+        place = next(l for l in loops(phase) if l.kind == LIST and l.axis == "c")
+        yield Diagnostic(text, place.span, hints=("Walk single channels.",))
+
+
+def strides(spec: ConvSpec) -> dict[str, int]:
+    """The strides along space."""
+    return {a.lower(): s for a, s in zip(spec.spatial, spec.stride, strict=True)}
+
+
+def stride(spec: ConvSpec, axis: str) -> int:
+    """Along an axis of space; 1 along others."""
+    return strides(spec).get(axis, 1)
+
+
+def axis_size(spec: ConvSpec, axis: str) -> int | None:
+    """Of the input."""
+    return spec.input.size(axis.upper())
