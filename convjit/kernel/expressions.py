@@ -88,20 +88,28 @@ def element(l: State, load: Load, outer: Where) -> Operand:
         spot = l.memory.spot(load)
         mask = mask if spot.spread or any(spot.plan.lanes) else None
     if not w.condition:
-        return l.memory.load(load, Where(False, mask))
+        return filled(l, load, l.memory.load(load, Where(False, mask)), w)
     if l.gpu:
         return l.memory.load(load, Where(False, mask, w.condition))
-    return conditional(l, load, Where(False, mask), w.condition)
+    return conditional(l, load, Where(False, mask), w)
 
 
-def conditional(l: State, load: Load, w: Where, condition: str) -> str:
-    """A load behind a branch; 0 where it is skipped."""
+def filled(l: State, load: Load, value: Operand, inside: Where) -> Operand:
+    """The lanes that are outside hold 0; another number is put there."""
+    if not load.fill or inside.mask is None:
+        return value
+    dtype = l.dtype_of(load.buffer)
+    return l.b.once("select", vector(dtype, l.v.lanes), l.memory.mask(inside.mask), value, constant(load.fill, dtype))
+
+
+def conditional(l: State, load: Load, w: Where, inside: Where) -> str:
+    """A load behind a branch; what stands outside where it is skipped."""
     outer, _ = l.b.begin({})
-    value = l.memory.load(load, w)
+    value = filled(l, load, l.memory.load(load, w), inside)
     body = l.b.end(outer)
     result = l.b.fresh()
     shape = vector(l.buffers[load.buffer].dtype, l.v.lanes)
-    l.b.lines.append(If(condition, body, (Merged(result, shape, value, constant(load.fill, l.dtype_of(load.buffer))),)))
+    l.b.lines.append(If(inside.condition, body, (Merged(result, shape, value, constant(load.fill, l.dtype_of(load.buffer))),)))
     return result
 
 

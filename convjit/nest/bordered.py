@@ -223,7 +223,7 @@ def transposed(levels: list[Level], made: Buffer, source: Buffer, lanes: int) ->
     assert made.layout and source.layout
     (fast, _), near = made.layout.parts[-1], source.layout.parts[-1][0]
     sizes = dict(made.layout.sizes)
-    blocked = any(d == near and block > 1 for d, block in made.layout.parts)
+    blocked = any(l.axis in (fast, near) and l.step > 1 for l in levels)
     short = any(not isinstance(n := sizes.get(a, 1), int) or n < lanes for a in (fast, near))
     if lanes == 1 or fast == near or blocked or short:
         return None

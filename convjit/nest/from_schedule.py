@@ -63,9 +63,7 @@ def by_list(spec: ConvSpec, base: Domain, phase: Phase, machine: Machine) -> Ite
     yield lists.list_nest(base, spec, phase, walk)
     lanes = machine.lanes(max(bits(buffer.dtype), bits(base.buffer(base.x).dtype)))
     yield border_nest(base, spec, pack, walk.input, lanes)
-    if base.zero:
-        weight = base.original[base.w]
-        yield from prepare(Vectors(spec, base.zero, False), weight, base.buffers, buffer.dtype, (1, 1))
+    yield from prepare(Vectors(spec, base.zero, False), base.original[base.w], base.buffers, buffer.dtype, (1, 1))
     yield from build(base, phase, machine)
 
 

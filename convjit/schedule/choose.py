@@ -61,10 +61,8 @@ def verdict(spec: ConvSpec, machine: Machine, proof: Proof) -> tuple[bool, str]:
     here = proof.density.of(figures.run)
     what = "numbers" if figures.run == 1 else f"runs of {figures.run} channels"
     taken = here < figures.break_even
-    less = "are walked by a list" if taken else "and the others are all multiplied"
-    return taken, (
-        f"{here:.1%} of the weight's {what} are not 0 and {less}: by the model a list pays below {figures.break_even:.1%}"
-    )
+    done = "they are walked by a list" if taken else "all are multiplied"
+    return taken, f"{here:.1%} of the weight's {what} are not 0, {done}: by the model a list pays below {figures.break_even:.1%}"
 
 
 def made(spec: ConvSpec, machine: Machine, generator: Generator, proof: Proof) -> Schedule:
