@@ -27,6 +27,9 @@ BEGIN = 25.0
 COLLECTED = 1.5
 """Of a vector of sums that a list's are added to in scratch memory."""
 
+APART = 1.3
+"""How many times the modelled cycles all numbers take where a second instruction adds pairs of products to the sum: vpmaddwd."""
+
 COPIED, COPIED_APART = 1.5, 4.0
 """Of a number of the input that is copied with its borders; the second where neighbouring channels stay together, and others not."""
 
@@ -67,4 +70,6 @@ def cost(plain: ConvSpec, machine: Machine) -> Cost:
     empty = rows * blocks * (BEGIN + (t.sums * COLLECTED if scratch else 0.0))
     moved = (COPIED if t.deep == 1 else COPIED_APART) * prod(size or 1 for size in plain.input.sizes)
     moved += STORED * prod(size or 1 for size in plain.output.sizes) if scratch else 0.0
-    return Cost(min(c.cycles for c in candidates(facts)), empty + moved, rows * entries * one, t.deep)
+    pairs = [r for r in machine.rows_for(plain.types) if r.role("k") == t.deep == 2]
+    dense = min(c.cycles for c in candidates(facts)) * (APART if pairs and all(r.spare for r in pairs) else 1.0)
+    return Cost(dense, empty + moved, rows * entries * one, t.deep)
