@@ -26,6 +26,7 @@ from convjit.nest.convert import converted
 from convjit.nest.domain import Domain
 from convjit.nest.ir import Apply, Buffer, Expr, Index, Load, Loop, Nest, Number, Read, Stmt, Store
 from convjit.nest.layout import Layout
+from convjit.nest.pack import read_by
 from convjit.nest.split import Plan, Split, split
 from convjit.nest.visit import map_loads, substitute
 from convjit.schedule.line import LIST
@@ -202,8 +203,8 @@ def list_nest(domain: Domain, spec: ConvSpec, phase: Phase, w: Walk) -> Nest:
         Store(row(w, "count", rename), Apply("sub", (kept, first), "i32")),
     )  # fmt: skip
     registers = (Buffer("kept", (), "i32", "registers"), Buffer("hit", (), "i32", "registers"))
-    zeros = tuple(b for b in domain.buffers if b.name == spec.weight.zero)
-    given = (domain.buffer(domain.w), *zeros, *buffers(w, dtype, domain), *registers)
+    vectors = tuple(b for b in domain.buffers if b.name in read_by(spec))
+    given = (domain.buffer(domain.w), *vectors, *buffers(w, dtype, domain), *registers)
     return Nest(f"{domain.name}.list", given, (Store(kept, Number(0.0, "i32")), *nest_loops(one_row, outside)))
 
 
