@@ -9,6 +9,7 @@ from convjit.kernel.ir import Kernel, Op, walk
 from convjit.kernel.pressure import pressure
 from convjit.machine.machine import Machine
 from convjit.pipeline import Compilation
+from convjit.schedule.line import listed
 from convjit.spec import geometry
 from convjit.spec.conv import ConvSpec
 
@@ -71,6 +72,8 @@ def _traffic(c: Compilation) -> list[str]:
     """For each nest and buffer, as the cost model counts: a vector is one access, a broadcast one element."""
     sizes = open_sizes(c.spec)
     title = "in a call" + (f" with {' '.join(f'{a}={s}' for a, s in sizes.items())}" if sizes else "")
+    if any(listed(phase) for phase in c.schedule.phases):
+        title += ", lists as long as without zeros"
     rows = [("buffer", "level", "loads", "stores", "bytes")]
     for nest in c.nests:
         for t in traffic(nest, sizes):
