@@ -8,31 +8,26 @@ alike. A number that is read counts as the largest that it can be: a list of wei
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from math import prod
 
 import numpy as np
 
+from convjit.cost.decisions import Decision, decisions, guards_of
 from convjit.nest.affine import Affine, var
 from convjit.nest.counts import ENTRY, Counts, Ledger, count_read, group_start
-from convjit.nest.ir import NESTED, Guard, If, Let, Loop, MulAdd, Nest, Par, Read, Stmt, Store, Sync
+from convjit.nest.ir import NESTED, If, Let, Loop, MulAdd, Nest, Par, Read, Stmt, Store, Sync
 from convjit.nest.points import (
     Chain,
     Env,
-    Ints,
-    Leaf,
     all_sizes,
     chain_of,
     digits,
-    evaluate,
     expand,
     holds,
     length,
     loop_range,
     select,
-    spread,
 )
-from convjit.nest.visit import loads
 
 
 def predict(nest: Nest, sizes: Mapping[str, int] | None = None) -> Counts:
@@ -187,55 +182,9 @@ class Predictor:
         return found
 
 
-@dataclass(frozen=True)
-class Decision:
-    """A guard inside loops of fixed lengths, by what its variables outside add up to: below `never` or from `beyond` on
-    it holds nowhere, from `always` to `until` everywhere."""
-
-    outside: Affine
-    never: int
-    always: int
-    until: int
-    beyond: int
-
-    def verdicts(self, env: Env) -> Ints:
-        """For every thread: when it holds; where that depends on the point, the value outside."""
-        value = spread(evaluate(self.outside, env), length(env))
-        open_ = np.where((value >= self.never) & (value < self.beyond), value, NEVER)
-        return np.where((value >= self.always) & (value <= self.until), ALWAYS, open_)
-
-
-NEVER, ALWAYS = np.iinfo(np.int64).min, np.iinfo(np.int64).max
-
-
 def one(env: Env, thread: int) -> Env:
     """What a single thread sees."""
     return {n: int(v[thread]) if isinstance(v, np.ndarray) else v for n, v in env.items()}
-
-
-def decisions(chain: Chain) -> tuple[Decision, ...] | None:
-    """The guards of a chain whose loops have fixed lengths; None where something else decides what happens."""
-    bounds = [limit.affine for loop in chain.loops for limit in loop.low + loop.high]
-    guards = {g for g in guards_of(chain.leaf)}
-    if chain.lets or any(a.terms for a in bounds) or any(g.size.terms for g in guards):
-        return None
-    ranges = {}
-    for loop in chain.loops:
-        low, values = loop_range(loop, {})
-        assert isinstance(low, int) and isinstance(values, int)
-        ranges[loop.name] = low, low + (values - 1) * loop.step
-    found = []
-    for g in sorted(guards, key=str):
-        outside = g.affine.only(g.affine.names() - ranges.keys())
-        low, high = (g.affine - outside).range(ranges)
-        found.append(Decision(outside, -high, -low, g.size.const - 1 - high, g.size.const - low))
-    return tuple(found)
-
-
-def guards_of(stmt: Leaf) -> Iterator[Guard]:
-    """Of a statement and of its loads."""
-    if isinstance(stmt, (Store, MulAdd)):
-        yield from (*stmt.when, *(g for load in loads(stmt) for g in load.inside))
 
 
 def deciding(stmt: Stmt) -> Iterator[Affine]:
