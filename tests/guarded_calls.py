@@ -85,7 +85,7 @@ def quantised() -> Iterator[Drawn]:
 def lists() -> Iterator[Drawn]:
     """Lists of what is not 0: random convolutions, quantised ones, and the cases of the sample, half of the weights 0."""
     made = [*drawn(), *quantised(), *map(case_of, SAMPLE[::3])]
-    for at, (name, spec, given) in enumerate(made[::5]):
+    for at, (name, spec, given) in enumerate(made[::10]):
         if not impossible(spec):
             zero = np.random.default_rng(at).random(given["w"].shape) < 0.5
             given["w"][zero] = spec.weight.zero if isinstance(spec.weight.zero, int) else 0

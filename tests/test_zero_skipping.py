@@ -226,6 +226,38 @@ def test_quantised_convolutions(seed: int, target: str) -> None:
     np.testing.assert_array_equal(kernel(*given.values()), convjit.reference(text, *given.values()))
 
 
+SMALL = """conv a {{
+    input x : f32[N=1, H=5, W=9, C=4]
+    weight w : f32[OC=12, KH=3, KW=3, IC=4]
+    output y : f32[N, OH, OW, OC]
+    pad same
+    dataflow {{
+        {}
+    }}
+}}"""
+WRITTEN = {
+    "a vector of output channels is a block": "oh ow oc/8 [y] c:list kh:list kw:list oc:simd; pack x: n h w c",
+    "several vectors are": "n oh:thread ow oc/16 [y] kh:list kw:list c:list oc/8:unroll oc:simd; pack x: n h w c",
+    "several channels of the input are": "n oc oh ow/8 [y] c/4:list kh:list kw:list c:unroll ow:simd; pack x: n c/4 h w c",
+    "rows of taps are": "n oc oh ow/8 [y] c:list kh:list kw:unroll ow:simd; pack x: n c h w",
+    "a list for each tap": "n oh kh kw oc [y] c:list ow/8:unroll ow:simd; pack x: n c h w",
+    "a list for each block of channels": "n oc/8:thread oh/4 [y: scratch | oc ow oh] c/2 oc [y] kh:list kw:list c:list oh:unroll ow/8:unroll ow:simd; pack x: n h c w",
+    "a list of channels alone, taps written out": "n oc oh ow/8 [y] c:list kh:unroll kw:unroll ow:simd; pack x: n h w c",
+    "rows in lanes": "n oc ow oh/8:thread [y] c:list kh:list kw:list oh:simd; pack x: n c w h",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+def test_written_lists(name: str) -> None:
+    """A block is what stands inside a list, a row what stands outside."""
+    text = SMALL.format(WRITTEN[name].replace("; ", "\n") + "\npack w: list")
+    ((spec, _),) = read(text).values()
+    given = random_arrays(1, spec, {})
+    given["w"][np.random.default_rng(0).random(given["w"].shape) < 0.7] = 0
+    given["w"][:8, 1] = 0
+    forms(spec, given, {}, get("cpu:avx2"))
+
+
 @pytest.mark.parametrize("types", ["bf16", "f16", "f32 bf16"])
 def test_short_floats(types: str) -> None:
     """Small whole numbers are exact in all of them."""

@@ -157,7 +157,8 @@ class Verifier:
         return scope | dict.fromkeys(let.names, kind)
 
     def read(self, read: Read, scope: Scope) -> Scope:
-        """The scope with the number in it, of which nothing is known but that it is below a size."""
+        """The scope with the number in it, of which nothing is known but that it is below a size. It may take the place of one
+        of the same name, as digits may."""
         self.load(read.load, read, scope)
         if read.load.inside or read.load.fill or self.nest.grid:
             fail(read, "a number for indices and bounds is read without guards, on a CPU")
@@ -165,7 +166,9 @@ class Verifier:
             fail(read, "a number for indices and bounds is a whole one, and below a size")
         if lanes := sorted(n for a in read.load.index for n in a.names() if scope[n] in (*LANES, "vec")):
             fail(read, f"it is one number, and the lanes do not agree on {lanes[0]}")
-        self.unbound(read.name, read, scope)
+        if read.name not in self.digits:
+            self.unbound(read.name, read, scope)
+        self.digits.add(read.name)
         return scope | {read.name: "serial"}
 
     # --- statements that compute

@@ -18,6 +18,9 @@ from convjit.spec.conv import ConvSpec
 EACH = 0.95
 """Of a vector of outputs, for one entry of a list: a multiply-add whose input may lie across two cache lines."""
 
+WIDE = 1.25
+"""How much more that is of vectors as long as a cache line, most of which lie across two (assumed, not measured)."""
+
 ENTRY = 1.0
 """Of an entry besides: its place and its number are read."""
 
@@ -66,7 +69,8 @@ def cost(plain: ConvSpec, machine: Machine) -> Cost:
     blocks = -(-plain.ic_per_group // channels)
     entries = -(-plain.ic_per_group // t.deep) * prod(plain.kernel_size)
     scratch = blocks > 1 or not zero_skipping.near(plain, t.axis)
-    one = max(machine.fma_latency, t.sums * EACH + ENTRY)
+    wide = WIDE if t.lanes * t.deep * facts.element >= machine.cache("L1").line else 1.0
+    one = max(machine.fma_latency, t.sums * EACH * wide + ENTRY)
     empty = rows * blocks * (BEGIN + (t.sums * COLLECTED if scratch else 0.0))
     moved = (COPIED if t.deep == 1 else COPIED_APART) * prod(size or 1 for size in plain.input.sizes)
     moved += STORED * prod(size or 1 for size in plain.output.sizes) if scratch else 0.0

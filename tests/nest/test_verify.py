@@ -130,7 +130,7 @@ nest l
     y[oc.0] = 1:f32"""
 
 LIST_MISTAKES = [
-    ("read count.0 = i[1]", "read first.0 = i[1]", "read first.0 = i[1] below 8", "first.0 is known here already"),
+    ("simd oc.0 in 0..8\n", "simd oc.0 in 0..8\n    read entry.0 = i[1] below 8\n", "read entry.0 = i[1] below 8", "entry.0 is known here already"),
     ("i[1] below 8", "i[1] below 0", "read count.0 = i[1] below 0", "a number for indices and bounds is a whole one, and below a size"),
     ("    y[oc.0]", "    read tap.0 = i[oc.0] below 8\n    y[tap.0]", "read tap.0 = i[oc.0] below 8",
      "it is one number, and the lanes do not agree on oc.0"),
