@@ -258,6 +258,14 @@ def test_written_lists(name: str) -> None:
     forms(spec, given, {}, get("cpu:avx2"))
 
 
+@pytest.mark.parametrize("stride", [1, 2, 3])
+def test_one_row_and_one_channel(stride: int) -> None:
+    """Lanes run past the end of the only row: it is longer, by places of each phase."""
+    text = f"conv a {{ input x : f32[N=3, W=29, C=1]; weight w : f32[OC=2, KW=3, IC=1]; stride {stride}; dataflow zero_skipping }}"
+    ((spec, _),) = read(text).values()
+    forms(spec, random_arrays(2, spec, {}), {}, get("cpu:avx2"))
+
+
 @pytest.mark.parametrize("types", ["bf16", "f16", "f32 bf16"])
 def test_short_floats(types: str) -> None:
     """Small whole numbers are exact in all of them."""

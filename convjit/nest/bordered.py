@@ -106,11 +106,10 @@ def bordered(domain: Domain, parts: Split, pack: Pack) -> Bordered:
 
     align_rows(order, sizes, bits(dtype) // 8)
     made = laid_out()
-    reach = reached(made, parts)
-    if reach > made.elements and order:
-        slowest, unit = order[0]
-        lacking = -(-(reach - made.elements) // made.plane.strides()[0].coefficient)
-        sizes[slowest] = whole(sizes[slowest], unit) + lacking * unit
+    slowest = order[0][0] if order else ""
+    unit = max((block for d, block in order if d == slowest), default=1)
+    while order and reached(made, parts) > made.elements:
+        sizes[slowest] = whole(sizes[slowest], unit) + unit
         made = laid_out()
     return made
 
