@@ -10,7 +10,6 @@ import click
 
 from convjit import api
 from convjit.cli import data, inputs
-from convjit.cli.check import compare
 from convjit.cli.files import check_output_path, open_array, save_array
 from convjit.cli.memory import check_memory
 from convjit.cli.options import FILE, TARGET, THREADS
@@ -19,6 +18,7 @@ from convjit.cli.show import result_lines
 from convjit.cli.status import DONE, WRONG, report, worst
 from convjit.cli.stored import Array, Stored
 from convjit.errors import ConvError, did_you_mean
+from convjit.spec.check import compare
 from convjit.spec.conv import ConvSpec
 from convjit.spec.unsupported import refuse
 

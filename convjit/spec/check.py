@@ -22,12 +22,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convjit import dtypes
-from convjit.cli.stored import Array
 from convjit.spec import layout
 from convjit.spec.conv import ConvSpec
 from convjit.spec.reference import reference
 from convjit.spec.tensor import Then
 
+Array = NDArray[Any]
 Reals = NDArray[np.float64]
 
 SLOPES = {"silu": 1.1, "gelu": 1.13, "hardswish": 1.5}
