@@ -1,0 +1,102 @@
+"""One spec in every type and algorithm that there is: as forms that can be compiled, or as refusals with their reason."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+
+from convjit import dtypes
+from convjit.errors import ConvError
+from convjit.spec.conv import Compute, ConvSpec
+from convjit.spec.from_ast import from_text
+from convjit.spec.unsupported import refuse
+from convjit.study.real import Arrays, Form, real_form
+
+TYPES = ("f32", "bf16", "f16", "i32", "i16", "i8")
+INTEGERS = ("i32", "i16", "i8")
+ALGORITHMS = ("direct", "im2col", "winograd 2", "winograd 4", "winograd 6")
+
+Scales = tuple[float, float]
+"""What input and weight are multiplied by."""
+
+
+@dataclass(frozen=True)
+class Variant:
+    """The convolution in one type, by one algorithm. Where it cannot be had `form` is None and `why` says so.
+
+    `scales` are those of `compute` in integers.
+    """
+
+    dtype: str
+    algorithm: str
+    form: Form | None
+    why: str = ""
+    scales: Scales | None = None
+
+
+def variants(spec: ConvSpec, given: Arrays, scales: Mapping[str, Scales]) -> tuple[Variant, ...]:
+    """Every type by every algorithm, f32 first; a spec on tensors other than f32 has its own type besides.
+
+    `scales` are taken for the integer types; a spec that computes in one of them keeps its own.
+    """
+    return tuple(_variants(spec, given, scales))
+
+
+def _variants(spec: ConvSpec, given: Arrays, scales: Mapping[str, Scales]) -> Iterator[Variant]:
+    base = replace(spec, algorithm="auto", error=None, target=None, threads=None)
+    own = own_type(spec)
+    for algorithm in ALGORITHMS:
+        for dtype in TYPES if own in TYPES else (*TYPES, own):
+            if dtype == own:
+                kept = base.compute.scales if base.compute else None
+                chosen = kept if isinstance(kept, tuple) else scales.get(dtype)
+                form = Form(_with_scales(base, chosen), given)
+                yield _variant(dtype, algorithm, form, chosen)
+            elif dtype == "f32":
+                yield _variant(dtype, algorithm, real_form(base, given, "f32"))
+            elif spec.input.dtype != "f32":
+                yield Variant(dtype, algorithm, None, f"'compute {dtype}' is for f32 tensors, and the input is {own}.")
+            else:
+                yield _computed(base, given, dtype, algorithm, scales.get(dtype))
+
+
+def own_type(spec: ConvSpec) -> str:
+    """The type that a spec multiplies in, by its own words: "f32", "i16", "u8 x i8"."""
+    if spec.compute is not None:
+        return spec.compute.dtype
+    x, w = spec.input.dtype, spec.weight.dtype
+    return x if x == w and dtypes.is_float(x) else f"{x} x {w}"
+
+
+def _with_scales(spec: ConvSpec, scales: Scales | None) -> ConvSpec:
+    """The spec with these numbers where it leaves the scales to calibration."""
+    if spec.compute is None or spec.compute.scales != "auto" or scales is None:
+        return spec
+    return replace(spec, compute=replace(spec.compute, scales=scales))
+
+
+def _computed(spec: ConvSpec, given: Arrays, dtype: str, algorithm: str, scales: Scales | None) -> Variant:
+    """f32 tensors multiplied in another type."""
+    if dtype not in INTEGERS:
+        return _variant(dtype, algorithm, Form(replace(spec, compute=Compute(dtype)), given))
+    if scales is None:
+        return Variant(dtype, algorithm, None, "There are no scales for it: calibration found none.")
+    own = spec.compute.round if spec.compute else None
+    form = Form(replace(spec, compute=Compute(dtype, scales, own or "half_even")), given)
+    return _variant(dtype, algorithm, form, scales)
+
+
+def _variant(dtype: str, algorithm: str, form: Form, scales: Scales | None = None) -> Variant:
+    """The form as the language and this version allow it, or why they do not."""
+    asked = replace(form.spec, algorithm=algorithm)
+    try:
+        (checked,) = from_text(str(asked)).values()
+        refuse(checked)
+    except ConvError as error:
+        return Variant(dtype, algorithm, None, reason(error), scales)
+    return Variant(dtype, algorithm, Form(replace(asked, places=checked.places), form.given), "", scales)
+
+
+def reason(error: ConvError) -> str:
+    """The sentences of an error, without its places."""
+    return " ".join(d.message for d in error.diagnostics)

@@ -1,0 +1,210 @@
+"""The trade-off of one convolution: error, time, bytes and energy in every type, algorithm and target that there is.
+
+A result is checked before it is timed, against the meaning of its own spec: integers bit for bit, floats within the
+bound of rounding. Its error is that against one truth for all, the real convolution in float64. What is refused, absent,
+wrong or left out for lack of time has a row of its own that says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+
+import numpy as np
+
+from convjit.errors import ConvError
+from convjit.machine.machine import Machine
+from convjit.spec.check import Expected
+from convjit.spec.conv import ConvSpec
+from convjit.study.candidate import Candidate, candidate
+from convjit.study.forms import Scales, Variant, reason, variants
+from convjit.study.hosts import SCALAR, Hosts, hosts
+from convjit.study.real import Array, Arrays, Reals, nearest, real_output, truth
+from convjit.study.turns import Turn, in_turns
+
+MEASURED, WRONG, REFUSED, ABSENT, LEFT_OUT = "measured", "wrong", "refused", "absent", "left out"
+ANY = "*"
+"""In a row that says something of all types, algorithms or targets."""
+
+SECONDS = 60.0
+
+Tell = Callable[[str], None]
+Energy = Callable[[Candidate], float | None]
+
+
+@dataclass(frozen=True)
+class Row:
+    """A convolution in one type, by one algorithm, on one target with so many threads.
+
+    `nrmse` (root mean square error over the truth's range) and `max_error` are against the real convolution in float64;
+    `exact` is the share of elements that are stored as the numbers of the output's type nearest to it. `seconds` is
+    measured; `speedup` is over f32 by the direct algorithm on `cpu:scalar` with one thread. `bytes` are those of the
+    tensors as stored and of what is packed of them, `picojoules` are modelled. Shares are from 0 to 1. `scale_x` and
+    `scale_w` are what input and weight are multiplied by where integers are made of them; `dataflow` is that which was
+    taken. `state` is "measured", "wrong", "refused", "absent" or "left out", and `why` says why where it is not the first.
+    """
+
+    dtype: str
+    algorithm: str
+    target: str
+    threads: int = 0
+    nrmse: float | None = None
+    max_error: float | None = None
+    exact: float | None = None
+    seconds: float | None = None
+    speedup: float | None = None
+    bytes: int | None = None
+    picojoules: float | None = None
+    scale_x: float | None = None
+    scale_w: float | None = None
+    dataflow: str = ""
+    state: str = MEASURED
+    why: str = ""
+
+
+@dataclass(frozen=True)
+class Made:
+    """A row that lacks its time, and what gives it."""
+
+    row: Row
+    turn: Turn
+
+
+def tradeoff(
+    spec: ConvSpec,
+    given: Arrays,
+    scales: Mapping[str, Scales],
+    *,
+    targets: Hosts | None = None,
+    threads: int | None = None,
+    seconds: float = SECONDS,
+    energy: Energy = lambda _: None,
+    tell: Tell = lambda _: None,
+) -> tuple[Row, ...]:
+    """The rows of a spec without open sizes, on these arrays.
+
+    `scales` of input and weight by integer type; `targets` all by default. `threads`: how many there are beside 1 (by
+    default, as many as a call takes). `seconds` are for the timing. `energy` models the picojoules of a call. `tell` is
+    told what is being done. Raises `ConvError` for arrays that do not fit; what has no row of numbers has one with a reason.
+    """
+    targets = targets or hosts()
+    bench = Bench(spec, given, threads, energy, tell)
+    every = variants(spec, given, scales)
+    rows = [_row(v, ANY, REFUSED, v.why) for v in every if v.form is None]
+    made: list[Made] = []
+    for variant in every:
+        if variant.form is not None:
+            for found in bench.on_all(variant, targets.here):
+                made.append(found) if isinstance(found, Made) else rows.append(found)
+    tell("timing")
+    times = in_turns({(m.row.dtype, m.row.algorithm, m.row.target, m.row.threads): m.turn for m in made}, seconds)
+    rows = [*_timed(made, times, seconds), *rows]
+    return (*rows, *(Row(ANY, ANY, name, state=ABSENT, why=why) for name, why in targets.absent))
+
+
+class Bench:
+    """Makes and checks candidates; the truth is computed once, and what a form's results must be once for each form."""
+
+    def __init__(self, spec: ConvSpec, given: Arrays, threads: int | None, energy: Energy, tell: Tell) -> None:
+        self.spec, self.threads, self.energy, self.tell = spec, threads, energy, tell
+        tell("the float64 reference")
+        self.true = truth(spec, given)
+        self.span = float(np.ptp(self.true))
+
+    def on_all(self, variant: Variant, machines: Iterable[Machine]) -> Iterator[Made | Row]:
+        """What can be timed, and rows of what cannot."""
+        assert variant.form is not None
+        self.tell(f"{variant.dtype}, what its results must be")
+        expected = Expected.of(variant.form.spec, variant.form.given)
+        for machine in machines:
+            self.tell(f"{variant.dtype} on {machine.name}")
+            yield from self.on(variant, machine, expected)
+
+    def on(self, variant: Variant, machine: Machine, expected: Expected) -> Iterator[Made | Row]:
+        """The variant on one target, with one thread and with all of them."""
+        assert variant.form is not None
+        form, note = variant.form, ""
+        try:
+            found = candidate(form, machine, self.threads)
+        except ConvError as error:
+            if isinstance(form.spec.dataflow, str):
+                yield _row(variant, machine.name, REFUSED, reason(error))
+                return
+            note = f"The dataflow as written is refused: {reason(error)}"
+            try:
+                found = candidate(replace(form, spec=replace(form.spec, dataflow="auto")), machine, self.threads)
+            except ConvError as other:
+                yield _row(variant, machine.name, REFUSED, reason(other))
+                return
+        row = self._measured(variant, machine, found, note)
+        verdict = expected.judge(found.result)
+        if verdict.wrong:
+            yield replace(row, threads=found.threads, state=WRONG, why=f"{verdict.wrong} elements are not right.")
+            return
+        for threads in dict.fromkeys((1, found.threads)):
+            kept = (variant.dtype, machine.name, threads) == ("f32", SCALAR, 1)
+            yield Made(replace(row, threads=threads), Turn(partial(found.burst, threads), found.once, kept))
+
+    def _measured(self, variant: Variant, machine: Machine, found: Candidate, note: str) -> Row:
+        """The errors and the bytes."""
+        spec, given = variant.form.spec, variant.form.given  # type: ignore[union-attr]
+        stored = sum(t.bytes or 0 for t in spec.tensors)
+        nrmse, largest, exact = errors(spec, given, self.true, found.result)
+        chosen = found.compilation.schedule.dataflow or "as written"
+        return replace(
+            _row(variant, machine.name, MEASURED, note),
+            nrmse=nrmse, max_error=largest, exact=exact, bytes=stored + found.packed, dataflow=chosen,
+            picojoules=self.energy(found),
+        )  # fmt: skip
+
+
+def errors(spec: ConvSpec, given: Arrays, true: Reals, result: Array) -> tuple[float, float, float]:
+    """NRMSE and largest error against the truth, and the share of elements that are the nearest numbers to it.
+
+    Over the elements where both are finite; NRMSE is not divided where the truth is the same everywhere.
+    """
+    gap = np.abs(real_output(spec, given, result) - true)
+    gap = gap[np.isfinite(gap)]
+    span = float(np.ptp(true[np.isfinite(true)])) if np.isfinite(true).any() else 0.0
+    rms = float(np.sqrt(np.mean(gap**2))) if gap.size else 0.0
+    same = result.astype(np.float64) == nearest(spec, given, true)
+    return rms / span if span else rms, float(gap.max(initial=0.0)), float(np.mean(same))
+
+
+def pareto(rows: Sequence[Row], x: str, y: str) -> tuple[Row, ...]:
+    """The rows that no other is better than in both attributes (less is better), from the least `x` on.
+
+    Rows without one of them take no part; of several equal ones the first is taken.
+    """
+    points = [(getattr(row, x), getattr(row, y), i) for i, row in enumerate(rows)]
+    front, best = [], float("inf")
+    for _, value, i in sorted(point for point in points if None not in point):
+        if value < best:
+            front.append(rows[i])
+            best = value
+    return tuple(front)
+
+
+def baseline(rows: Iterable[Row]) -> Row | None:
+    """f32 by the direct algorithm on the scalar CPU, one thread: what speed-ups are over."""
+    wanted = ("f32", "direct", SCALAR, 1, MEASURED)
+    return next((r for r in rows if (r.dtype, r.algorithm, r.target, r.threads, r.state) == wanted), None)
+
+
+def _row(variant: Variant, target: str, state: str, why: str) -> Row:
+    x, w = variant.scales or (None, None)
+    return Row(variant.dtype, variant.algorithm, target, scale_x=x, scale_w=w, state=state, why=why)
+
+
+def _timed(made: Sequence[Made], times: Mapping[tuple[str, str, str, int], float], seconds: float) -> list[Row]:
+    """The rows with their times and speed-ups, or with the reason why they have none."""
+    late = f"A round of calls would not have ended within {seconds:g} seconds."
+    rows = []
+    for row in (m.row for m in made):
+        taken = times.get((row.dtype, row.algorithm, row.target, row.threads))
+        rows.append(replace(row, state=LEFT_OUT, why=late) if taken is None else replace(row, seconds=taken))
+    first = baseline(rows)
+    if first is None or not first.seconds:
+        return rows
+    return [replace(r, speedup=first.seconds / r.seconds) if r.seconds else r for r in rows]
