@@ -5,5 +5,5 @@ from setuptools import find_packages, setup
 setup(
     packages=[*find_packages(include=["convjit", "convjit.*"]), "convjit.grammars"],
     package_dir={"convjit.grammars": "grammars"},
-    package_data={"convjit": ["py.typed"], "convjit.grammars": ["*.lark", "*.tables"]},
+    package_data={"convjit": ["py.typed"], "convjit.study": ["*.css", "*.js"], "convjit.grammars": ["*.lark", "*.tables"]},
 )
