@@ -17,13 +17,13 @@ COMMANDS: dict[str, str] = {
     "dump": "Print the text of a stage: ast spec schedule nest kernel llvm asm ptx …",
     "explain": "Say which dataflow, tiles and instructions were taken, and why.",
     "bench": "Time beside PyTorch, ONNX Runtime and OpenVINO.",
+    "study": "Error, speed, traffic, energy and zeros in every type, on a page.",
     "targets": "List the targets, their features, and which this machine has.",
     "cache": "Show or clear the cache of compiled objects.",
 }
 """Each is the function `command` of the module convjit.cli.NAME; the text is its line in the list of commands."""
 
 LATER: dict[str, str] = {
-    "study": "Error, speed, sparsity and energy across types (not implemented yet).",
     "tune": "Search for the fastest schedule (not implemented yet).",
     "export": "Write an object or PTX with a C header (not implemented yet).",
 }

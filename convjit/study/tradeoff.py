@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import count
 
 import numpy as np
 
@@ -18,6 +19,7 @@ from convjit.machine.machine import Machine
 from convjit.spec.check import Expected
 from convjit.spec.conv import ConvSpec
 from convjit.study.candidate import Candidate, candidate
+from convjit.study.clock import Clock
 from convjit.study.forms import Scales, Variant, reason, variants
 from convjit.study.hosts import SCALAR, Hosts, hosts
 from convjit.study.real import Array, Arrays, Reals, nearest, real_output, truth
@@ -29,6 +31,7 @@ ANY = "*"
 
 SECONDS = 60.0
 
+Key = tuple[str, str, str, int]
 Tell = Callable[[str], None]
 Energy = Callable[[Candidate], float | None]
 
@@ -62,6 +65,11 @@ class Row:
     state: str = MEASURED
     why: str = ""
 
+    @property
+    def key(self) -> Key:
+        """What tells measured rows apart."""
+        return self.dtype, self.algorithm, self.target, self.threads
+
 
 @dataclass(frozen=True)
 class Made:
@@ -85,41 +93,50 @@ def tradeoff(
     """The rows of a spec without open sizes, on these arrays.
 
     `scales` of input and weight by integer type; `targets` all by default. `threads`: how many there are beside 1 (by
-    default, as many as a call takes). `seconds` are for the timing. `energy` models the picojoules of a call. `tell` is
+    default, as many as a call takes). `seconds` are for all of it, half of them at most for what precedes the timing (f32
+    on the scalar CPU and the best target is always made). `energy` models the picojoules of a call. `tell` is
     told what is being done. Raises `ConvError` for arrays that do not fit; what has no row of numbers has one with a reason.
     """
     targets = targets or hosts()
-    bench = Bench(spec, given, threads, energy, tell)
+    clock = Clock(seconds)
+    bench = Bench(spec, given, threads, energy, Clock(seconds / 2), tell)
     every = variants(spec, given, scales)
-    rows = [_row(v, ANY, REFUSED, v.why) for v in every if v.form is None]
-    made: list[Made] = []
-    for variant in every:
-        if variant.form is not None:
-            for found in bench.on_all(variant, targets.here):
-                made.append(found) if isinstance(found, Made) else rows.append(found)
-    tell("timing")
-    times = in_turns({(m.row.dtype, m.row.algorithm, m.row.target, m.row.threads): m.turn for m in made}, seconds)
-    rows = [*_timed(made, times, seconds), *rows]
+    found = [f for v in every if v.form is not None for f in bench.on_all(v, targets.here)]
+    made = [f for f in found if isinstance(f, Made)]
+    rows = _timed(made, _times(made, clock.left, tell), seconds)
+    rows += [f for f in found if isinstance(f, Row)]
+    rows += [_row(v, ANY, REFUSED, v.why) for v in every if v.form is None]
     return (*rows, *(Row(ANY, ANY, name, state=ABSENT, why=why) for name, why in targets.absent))
 
 
 class Bench:
     """Makes and checks candidates; the truth is computed once, and what a form's results must be once for each form."""
 
-    def __init__(self, spec: ConvSpec, given: Arrays, threads: int | None, energy: Energy, tell: Tell) -> None:
-        self.spec, self.threads, self.energy, self.tell = spec, threads, energy, tell
+    def __init__(
+        self, spec: ConvSpec, given: Arrays, threads: int | None, energy: Energy, clock: Clock, tell: Tell
+    ) -> None:
+        self.threads, self.energy, self.clock, self.tell = threads, energy, clock, tell
         tell("the float64 reference")
         self.true = truth(spec, given)
-        self.span = float(np.ptp(self.true))
 
-    def on_all(self, variant: Variant, machines: Iterable[Machine]) -> Iterator[Made | Row]:
-        """What can be timed, and rows of what cannot."""
+    def on_all(self, variant: Variant, machines: Sequence[Machine]) -> Iterator[Made | Row]:
+        """What can be timed, and rows of what cannot; the best targets first."""
         assert variant.form is not None
+        if not self._goes_on(variant):
+            yield _row(variant, ANY, LEFT_OUT, f"Half of the time, {self.clock.seconds:.3g} seconds, was over before it was made.")
+            return
         self.tell(f"{variant.dtype}, what its results must be")
         expected = Expected.of(variant.form.spec, variant.form.given)
-        for machine in machines:
-            self.tell(f"{variant.dtype} on {machine.name}")
-            yield from self.on(variant, machine, expected)
+        first, *others = machines
+        for machine in (first, *reversed(others)) if variant.dtype == "f32" else reversed(machines):
+            if self._goes_on(variant):
+                self.tell(f"{variant.dtype} on {machine.name}")
+                yield from self.on(variant, machine, expected)
+            else:
+                yield _row(variant, machine.name, LEFT_OUT, f"Half of the time, {self.clock.seconds:.3g} seconds, was over before it was made.")
+
+    def _goes_on(self, variant: Variant) -> bool:
+        return self.clock.left > 0 or (variant.dtype, variant.algorithm) == ("f32", "direct")
 
     def on(self, variant: Variant, machine: Machine, expected: Expected) -> Iterator[Made | Row]:
         """The variant on one target, with one thread and with all of them."""
@@ -197,12 +214,19 @@ def _row(variant: Variant, target: str, state: str, why: str) -> Row:
     return Row(variant.dtype, variant.algorithm, target, scale_x=x, scale_w=w, state=state, why=why)
 
 
-def _timed(made: Sequence[Made], times: Mapping[tuple[str, str, str, int], float], seconds: float) -> list[Row]:
+def _times(made: Sequence[Made], seconds: float, tell: Tell) -> dict[Key, float]:
+    done = count(1)
+    tell("timing")
+    turns = {m.row.key: m.turn for m in made}
+    return in_turns(turns, seconds, lambda: tell(f"timing, {next(done)} bursts"))
+
+
+def _timed(made: Sequence[Made], times: Mapping[Key, float], seconds: float) -> list[Row]:
     """The rows with their times and speed-ups, or with the reason why they have none."""
     late = f"A round of calls would not have ended within {seconds:g} seconds."
     rows = []
     for row in (m.row for m in made):
-        taken = times.get((row.dtype, row.algorithm, row.target, row.threads))
+        taken = times.get(row.key)
         rows.append(replace(row, state=LEFT_OUT, why=late) if taken is None else replace(row, seconds=taken))
     first = baseline(rows)
     if first is None or not first.seconds:

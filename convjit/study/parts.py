@@ -1,0 +1,8 @@
+"""The parts of a study, in the order of the page; each may use the results of those before it."""
+
+from __future__ import annotations
+
+from convjit.study.part import Part
+from convjit.study.sections import machine, spec, tradeoff
+
+PARTS: tuple[Part, ...] = (spec.PART, machine.PART, tradeoff.PART)

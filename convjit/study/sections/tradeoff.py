@@ -1,0 +1,207 @@
+"""The trade-off: error against speed, bytes and energy; three panels like the report's figure 2."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from convjit.study.clock import Clock
+from convjit.study.forms import Scales, variants
+from convjit.study.hosts import SCALAR
+from convjit.study.page import Code, Figure, Item, Section, Side, Table, Text
+from convjit.study.part import Found, Part, Shown, Subject, Tell
+from convjit.study.plots import Axis, Series, scatter, svg
+from convjit.study.sections.machine import command
+from convjit.study.sheet import Sheet
+from convjit.study.show import milliseconds, percent, plural
+from convjit.study.tradeoff import LEFT_OUT, MEASURED, WRONG, Row, baseline, pareto, tradeoff
+
+TITLE = "Trade-off: error against time"
+
+SPEEDUP = Axis("speed-up over scalar f32, measured", "times", "log2")
+NRMSE = Axis("NRMSE, measured", "share of range", "log")
+ENERGY = Axis("energy of a call, modelled", "uJ", "log")
+
+DEFINITIONS = """
+Every result is checked first, against the meaning of its own program: integers bit for bit, floats within the bound of their
+rounding. Then all are timed in turns; a time is the median over rounds of bursts of calls, with weights packed beforehand.
+A GPU's times are its own, on arrays in its memory.
+
+- NRMSE is the root mean square error against the real convolution in float64, over the range of the float64 result.
+- Exact is the share of outputs that are stored as the number of the output's type nearest to the float64 result.
+- Bytes are those of all tensors as stored, and of what is packed of them.
+- Energy is modelled, not measured: see the section on traffic and energy.
+"""
+
+
+@dataclass(frozen=True)
+class TradeOff:
+    """The rows, and the programs of the types that run on the same arrays: (type, text)."""
+
+    rows: tuple[Row, ...]
+    programs: tuple[tuple[str, str], ...]
+
+    @property
+    def measured(self) -> tuple[Row, ...]:
+        """The rows that have a time."""
+        return tuple(row for row in self.rows if row.seconds is not None)
+
+    def best(self, dtype: str, target: Callable[[Row], bool] = lambda _: True) -> Row | None:
+        """The fastest row of a type, among those of some targets."""
+        fitting = (row for row in self.measured if row.dtype == dtype and target(row))
+        return min(fitting, key=lambda row: row.seconds or 0.0, default=None)
+
+
+def compute(subject: Subject, found: Found, clock: Clock, tell: Tell) -> TradeOff:
+    """With the scales that calibration found."""
+    scales: dict[str, Scales] = {}
+    rows = tradeoff(
+        subject.spec, subject.given, scales, targets=subject.hosts, threads=subject.threads, seconds=clock.left, tell=tell
+    )
+    programs = [
+        (v.dtype, str(v.form.spec))
+        for v in variants(subject.spec, subject.given, scales)
+        if v.form is not None and v.algorithm == "direct" and v.form.given is subject.given
+    ]
+    return TradeOff(rows, tuple(programs))
+
+
+def show(subject: Subject, found: Found, result: TradeOff) -> Shown:
+    """Panels, the table of what was measured, and what was not."""
+    drawings = panels(result)
+    figures = [Figure(svg(figure), *CAPTIONS[name]) for name, figure in drawings.items()]
+    items: list[Item] = [Text(DEFINITIONS), Side(figures), _table(result), *_others(result.rows), *_commands(subject, result)]
+    wrong = [row for row in result.rows if row.state == WRONG]
+    return Shown(
+        Section(TITLE, items),
+        {"tradeoff": Sheet.of(Row, result.rows)},
+        drawings,
+        {f"{_file(dtype)}.conv": text for dtype, text in result.programs},
+        _summary(result),
+        tuple(f"{TITLE}: {_name(row)} was not timed. {row.why}" for row in result.rows if row.state == LEFT_OUT),
+        len(wrong),
+    )
+
+
+CAPTIONS = {
+    "tradeoff_all": ("All types on all targets.", "Scatter of NRMSE over speed-up for every type, target and number of threads."),
+    "tradeoff_scalar": ("Scalar code alone: what the type changes.", "Scatter of NRMSE over speed-up for scalar code."),
+    "tradeoff_vector": (
+        "Vector instructions with all threads (and the GPU, where there is one).",
+        "Scatter of NRMSE over speed-up for vector code with all threads, and for the GPU.",
+    ),
+    "tradeoff_energy": ("Error against modelled energy.", "Scatter of NRMSE over the modelled energy of a call."),
+}
+
+
+def panels(result: TradeOff) -> dict[str, object]:
+    """The drawings by the name of their file; those without points are left away."""
+    rows = [row for row in result.measured if row.algorithm == "direct"]
+    most = max((row.threads for row in rows), default=1)
+    one = [row for row in rows if row.target == SCALAR and row.threads == 1]
+    best = [row for row in rows if row.target != SCALAR and (row.threads == most or row.target.startswith("cuda"))]
+    found = {}
+    for name, chosen, title in (
+        ("tradeoff_all", rows, "NRMSE and speed-up, everything"),
+        ("tradeoff_scalar", one, "Scalar"),
+        ("tradeoff_vector", best, f"Vectors, {plural(most, 'thread')}"),
+    ):
+        if any(row.speedup for row in chosen):
+            found[name] = scatter(_series(chosen, "speedup"), SPEEDUP, NRMSE, title, ("high", "low"))
+    if any(row.picojoules for row in rows):
+        found["tradeoff_energy"] = scatter(_series(rows, "picojoules", 1e-6, 1), ENERGY, NRMSE, "NRMSE and modelled energy")
+    return found
+
+
+def _series(rows: Sequence[Row], x: str, unit: float = 1.0, threads: int | None = None) -> list[Series]:
+    """One for each target and number of threads, with the types as labels."""
+    places: dict[str, list[Row]] = {}
+    for row in rows:
+        if getattr(row, x) and threads in (None, row.threads):
+            places.setdefault(_place(row), []).append(row)
+    return [
+        Series(name, [(getattr(r, x) * unit, r.nrmse or 0.0) for r in group], labels=[r.dtype for r in group])
+        for name, group in places.items()
+    ]
+
+
+def _place(row: Row) -> str:
+    return row.target if row.target.startswith("cuda") else f"{row.target}, {plural(row.threads, 'thread')}"
+
+
+def _table(result: TradeOff) -> Table:
+    header = (
+        "type", "target", "threads", "NRMSE", "max error", "exact", "time", "speed-up", "KiB", "energy (modelled)",
+        "scale of input", "scale of weight", "dataflow",
+    )  # fmt: skip
+    rows = result.measured
+    front = pareto(rows, "seconds", "nrmse")
+    cells = [
+        (
+            r.dtype, r.target, r.threads or "", r.nrmse, r.max_error, percent(r.exact), milliseconds(r.seconds),
+            "" if r.speedup is None else f"{r.speedup:.2f}", f"{(r.bytes or 0) / 1024:.1f}", _microjoules(r.picojoules),
+            r.scale_x, r.scale_w, r.dataflow,
+        )
+        for r in rows
+    ]  # fmt: skip
+    marked = frozenset(i for i, row in enumerate(rows) if row in front)
+    note = "Marked: on the Pareto front of error and time, so that no other row is better in one and no worse in the other."
+    return Table(header, cells, "Errors, times (measured), bytes and energy (modelled) of each row.", note, marked)
+
+
+def _microjoules(picojoules: float | None) -> str | None:
+    return None if picojoules is None else f"{picojoules * 1e-6:.3g} uJ"
+
+
+def _others(rows: Iterable[Row]) -> list[Item]:
+    """What has no figures: refused, absent, wrong, left out; rows with one reason together."""
+    groups: dict[tuple[str, str], list[Row]] = {}
+    for row in rows:
+        if row.seconds is None:
+            groups.setdefault((row.state, row.why), []).append(row)
+    if not groups:
+        return []
+    cells = [(state, _of(group), why) for (state, why), group in groups.items()]
+    found: list[Item] = [Table(("state", "of", "why"), cells, "What has no figures, and why.")]
+    notes = sorted({f"- {row.dtype} on {row.target}: {row.why}" for row in rows if row.state == MEASURED and row.why})
+    return [*found, *([Text("\n".join(notes))] if notes else [])]
+
+
+def _of(rows: Sequence[Row]) -> str:
+    """The types, algorithms and targets of rows, each once."""
+    columns = ([getattr(r, name) for r in rows] for name in ("dtype", "algorithm", "target"))
+    words = [", ".join(dict.fromkeys(v for v in column if v != "*")) for column in columns]
+    return "; ".join(word for word in words if word)
+
+
+def _commands(subject: Subject, result: TradeOff) -> list[Item]:
+    """How a row is repeated by itself."""
+    lines = [
+        command(subject, f"{_file(row.dtype)}.conv", "--target", row.target, "--threads", str(row.threads))
+        for row in result.measured
+        if row.dtype in dict(result.programs) and row.algorithm == "direct"
+    ]
+    note = "Each row by itself, in this folder (the programs lie beside this page)"
+    return [Code("\n".join(lines), note, folded=True)] if lines else []
+
+
+def _file(dtype: str) -> str:
+    return f"{dtype.replace(' ', '')}"
+
+
+def _name(row: Row) -> str:
+    return f"{row.dtype} on {_place(row)}"
+
+
+def _summary(result: TradeOff) -> tuple[str, ...]:
+    """The front in words, fastest first."""
+    first = baseline(result.rows)
+    lines = [f"Scalar f32 with one thread takes {milliseconds(first.seconds)} (measured)."] if first else []
+    for row in pareto(result.measured, "seconds", "nrmse"):
+        faster = f", {row.speedup:.1f} times as fast" if row.speedup else ""
+        lines.append(f"{_name(row)}: {milliseconds(row.seconds)}{faster}, NRMSE {row.nrmse:.2e} (on the Pareto front).")
+    wrong = [_name(row) for row in result.rows if row.state == WRONG]
+    return (*lines, *(f"WRONG: {name}." for name in wrong))
+
+
+PART = Part(TITLE, 0.4, compute, show)
