@@ -48,10 +48,8 @@ def _variants(spec: ConvSpec, given: Arrays, scales: Mapping[str, Scales]) -> It
     for algorithm in ALGORITHMS:
         for dtype in TYPES if own in TYPES else (*TYPES, own):
             if dtype == own:
-                kept = base.compute.scales if base.compute else None
-                chosen = kept if isinstance(kept, tuple) else scales.get(dtype)
-                form = Form(_with_scales(base, chosen), given)
-                yield _variant(dtype, algorithm, form, chosen)
+                form = Form(_with_scales(base, scales.get(dtype)), given)
+                yield _variant(dtype, algorithm, form, _numbers(form.spec))
             elif dtype == "f32":
                 yield _variant(dtype, algorithm, real_form(base, given, "f32"))
             elif spec.input.dtype != "f32":
@@ -73,6 +71,12 @@ def _with_scales(spec: ConvSpec, scales: Scales | None) -> ConvSpec:
     if spec.compute is None or spec.compute.scales != "auto" or scales is None:
         return spec
     return replace(spec, compute=replace(spec.compute, scales=scales))
+
+
+def _numbers(spec: ConvSpec) -> Scales | None:
+    """The scales of `compute`, where both are numbers."""
+    x, w = spec.compute.scales if spec.compute and isinstance(spec.compute.scales, tuple) else (None, None)
+    return (x, w) if isinstance(x, float) and isinstance(w, float) else None
 
 
 def _computed(spec: ConvSpec, given: Arrays, dtype: str, algorithm: str, scales: Scales | None) -> Variant:

@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from convjit.study.part import Part
-from convjit.study.sections import machine, spec, tradeoff
+from convjit.study.sections import calibration, machine, spec, tradeoff
 
-PARTS: tuple[Part, ...] = (spec.PART, machine.PART, tradeoff.PART)
+PARTS: tuple[Part, ...] = (spec.PART, machine.PART, calibration.PART, tradeoff.PART)

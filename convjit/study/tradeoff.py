@@ -22,7 +22,7 @@ from convjit.study.candidate import Candidate, candidate
 from convjit.study.clock import Clock
 from convjit.study.forms import Scales, Variant, reason, variants
 from convjit.study.hosts import SCALAR, Hosts, hosts
-from convjit.study.real import Array, Arrays, Reals, nearest, real_output, truth
+from convjit.study.real import Array, Arrays, Form, Reals, nearest, real_output, truth
 from convjit.study.turns import Turn, in_turns
 
 MEASURED, WRONG, REFUSED, ABSENT, LEFT_OUT = "measured", "wrong", "refused", "absent", "left out"
@@ -30,6 +30,8 @@ ANY = "*"
 """In a row that says something of all types, algorithms or targets."""
 
 SECONDS = 60.0
+FEW = 2**21
+"""Output elements up to which what is expected of a form is kept from one target to the next."""
 
 Key = tuple[str, str, str, int]
 Tell = Callable[[str], None]
@@ -99,9 +101,9 @@ def tradeoff(
     """
     targets = targets or hosts()
     clock = Clock(seconds)
-    bench = Bench(spec, given, threads, energy, Clock(seconds / 2), tell)
     every = variants(spec, given, scales)
-    found = [f for v in every if v.form is not None for f in bench.on_all(v, targets.here)]
+    bench = Bench(spec, given, threads, energy, tell)
+    found = list(bench.all(_jobs(every, targets.here), Clock(seconds / 2)))
     made = [f for f in found if isinstance(f, Made)]
     rows = _timed(made, _times(made, clock.left, tell), seconds)
     rows += [f for f in found if isinstance(f, Row)]
@@ -109,71 +111,99 @@ def tradeoff(
     return (*rows, *(Row(ANY, ANY, name, state=ABSENT, why=why) for name, why in targets.absent))
 
 
-class Bench:
-    """Makes and checks candidates; the truth is computed once, and what a form's results must be once for each form."""
+@dataclass(frozen=True)
+class Job:
+    """A form on a machine; `first` is the one that all others are compared with."""
 
-    def __init__(
-        self, spec: ConvSpec, given: Arrays, threads: int | None, energy: Energy, clock: Clock, tell: Tell
-    ) -> None:
-        self.threads, self.energy, self.clock, self.tell = threads, energy, clock, tell
+    variant: Variant
+    form: Form
+    machine: Machine
+    first: bool
+
+
+def _jobs(every: Iterable[Variant], machines: Sequence[Machine]) -> list[Job]:
+    """Scalar f32, then everything on the best machine, then on the next: what matters most comes first."""
+    jobs = [
+        Job(v, v.form, machine, (v.dtype, v.algorithm, machine.name) == ("f32", "direct", SCALAR))
+        for machine in reversed(machines)
+        for v in every
+        if v.form is not None
+    ]
+    return sorted(jobs, key=lambda job: not job.first)
+
+
+class Bench:
+    """Makes and checks candidates, all against one truth."""
+
+    def __init__(self, spec: ConvSpec, given: Arrays, threads: int | None, energy: Energy, tell: Tell) -> None:
+        self.threads, self.energy, self.tell = threads, energy, tell
+        self.few = (spec.output.elements or 0) <= FEW
+        self.expected: dict[tuple[str, str], Expected] = {}
         tell("the float64 reference")
         self.true = truth(spec, given)
 
-    def on_all(self, variant: Variant, machines: Sequence[Machine]) -> Iterator[Made | Row]:
-        """What can be timed, and rows of what cannot; the best targets first."""
-        assert variant.form is not None
-        if not self._goes_on(variant):
-            yield _row(variant, ANY, LEFT_OUT, f"Half of the time, {self.clock.seconds:.3g} seconds, was over before it was made.")
-            return
-        self.tell(f"{variant.dtype}, what its results must be")
-        expected = Expected.of(variant.form.spec, variant.form.given)
-        first, *others = machines
-        for machine in (first, *reversed(others)) if variant.dtype == "f32" else reversed(machines):
-            if self._goes_on(variant):
-                self.tell(f"{variant.dtype} on {machine.name}")
-                yield from self.on(variant, machine, expected)
+    def all(self, jobs: Iterable[Job], clock: Clock) -> Iterator[Made | Row]:
+        """What can be timed, and rows of what cannot."""
+        late = f"Half of the time, {clock.seconds:.3g} seconds, was over before its turn."
+        for job in jobs:
+            if clock.left > 0 or job.first:
+                self.tell(f"{job.variant.dtype} on {job.machine.name}")
+                yield from self.one(job)
             else:
-                yield _row(variant, machine.name, LEFT_OUT, f"Half of the time, {self.clock.seconds:.3g} seconds, was over before it was made.")
+                yield _row(job.variant, job.machine.name, LEFT_OUT, late)
 
-    def _goes_on(self, variant: Variant) -> bool:
-        return self.clock.left > 0 or (variant.dtype, variant.algorithm) == ("f32", "direct")
-
-    def on(self, variant: Variant, machine: Machine, expected: Expected) -> Iterator[Made | Row]:
-        """The variant on one target, with one thread and with all of them."""
-        assert variant.form is not None
-        form, note = variant.form, ""
+    def one(self, job: Job) -> Iterator[Made | Row]:
+        """A form on one target, with one thread and with all of them; a schedule that was written for another type or target gives
+        way to the automatic one, and the row says so."""
+        note = ""
         try:
-            found = candidate(form, machine, self.threads)
+            found = candidate(job.form, job.machine, self.threads)
         except ConvError as error:
-            if isinstance(form.spec.dataflow, str):
-                yield _row(variant, machine.name, REFUSED, reason(error))
-                return
-            note = f"The dataflow as written is refused: {reason(error)}"
+            note = reason(error)
+            found = None
+        if found is None and not isinstance(job.form.spec.dataflow, str):
+            note = f"The dataflow as written is refused: {note}"
             try:
-                found = candidate(replace(form, spec=replace(form.spec, dataflow="auto")), machine, self.threads)
-            except ConvError as other:
-                yield _row(variant, machine.name, REFUSED, reason(other))
-                return
-        row = self._measured(variant, machine, found, note)
-        verdict = expected.judge(found.result)
+                found = candidate(automatic(job.form), job.machine, self.threads)
+            except ConvError as error:
+                note = reason(error)
+        if found is None:
+            yield _row(job.variant, job.machine.name, REFUSED, note)
+            return
+        row = self._measured(job, found, note)
+        verdict = self._expected(job).judge(found.result)
         if verdict.wrong:
             yield replace(row, threads=found.threads, state=WRONG, why=f"{verdict.wrong} elements are not right.")
             return
         for threads in dict.fromkeys((1, found.threads)):
-            kept = (variant.dtype, machine.name, threads) == ("f32", SCALAR, 1)
-            yield Made(replace(row, threads=threads), Turn(partial(found.burst, threads), found.once, kept))
+            yield Made(replace(row, threads=threads), Turn(partial(found.burst, threads), found.once, job.first and threads == 1))
 
-    def _measured(self, variant: Variant, machine: Machine, found: Candidate, note: str) -> Row:
+    def _measured(self, job: Job, found: Candidate, note: str) -> Row:
         """The errors and the bytes."""
-        spec, given = variant.form.spec, variant.form.given  # type: ignore[union-attr]
+        spec, given = job.form.spec, job.form.given
         stored = sum(t.bytes or 0 for t in spec.tensors)
         nrmse, largest, exact = errors(spec, given, self.true, found.result)
         chosen = found.compilation.schedule.dataflow or "as written"
         return replace(
-            _row(variant, machine.name, MEASURED, note),
+            _row(job.variant, job.machine.name, MEASURED, note),
             nrmse=nrmse, max_error=largest, exact=exact, bytes=stored + found.packed, dataflow=chosen,
             picojoules=self.energy(found),
         )  # fmt: skip
+
+    def _expected(self, job: Job) -> Expected:
+        """What results of a form must be; kept for the next target, where it is small."""
+        key = job.variant.dtype, job.variant.algorithm
+        if key in self.expected:
+            return self.expected[key]
+        made = Expected.of(job.form.spec, job.form.given)
+        if self.few:
+            self.expected[key] = made
+        return made
+
+
+def automatic(form: Form) -> Form:
+    """The form with the dataflow left to convjit."""
+    return replace(form, spec=replace(form.spec, dataflow="auto"))
 
 
 def errors(spec: ConvSpec, given: Arrays, true: Reals, result: Array) -> tuple[float, float, float]:
@@ -223,7 +253,7 @@ def _times(made: Sequence[Made], seconds: float, tell: Tell) -> dict[Key, float]
 
 def _timed(made: Sequence[Made], times: Mapping[Key, float], seconds: float) -> list[Row]:
     """The rows with their times and speed-ups, or with the reason why they have none."""
-    late = f"A round of calls would not have ended within {seconds:g} seconds."
+    late = f"A round of calls would not have ended within {seconds:.3g} seconds."
     rows = []
     for row in (m.row for m in made):
         taken = times.get(row.key)

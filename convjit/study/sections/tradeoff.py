@@ -6,11 +6,12 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from convjit.study.clock import Clock
-from convjit.study.forms import Scales, variants
+from convjit.study.forms import variants
 from convjit.study.hosts import SCALAR
 from convjit.study.page import Code, Figure, Item, Section, Side, Table, Text
 from convjit.study.part import Found, Part, Shown, Subject, Tell
 from convjit.study.plots import Axis, Series, scatter, svg
+from convjit.study.sections.calibration import Calibration
 from convjit.study.sections.machine import command
 from convjit.study.sheet import Sheet
 from convjit.study.show import milliseconds, percent, plural
@@ -54,7 +55,8 @@ class TradeOff:
 
 def compute(subject: Subject, found: Found, clock: Clock, tell: Tell) -> TradeOff:
     """With the scales that calibration found."""
-    scales: dict[str, Scales] = {}
+    calibration = found.of(Calibration)
+    scales = calibration.scales if calibration else {}
     rows = tradeoff(
         subject.spec, subject.given, scales, targets=subject.hosts, threads=subject.threads, seconds=clock.left, tell=tell
     )
