@@ -21,18 +21,20 @@ from convjit.spec.build import Conv as Conv
 from convjit.spec.conv import ConvSpec as ConvSpec
 
 if TYPE_CHECKING:
+    from convjit.api import calibrate as calibrate
     from convjit.api import compile as compile
     from convjit.api import reference as reference
 
 __version__ = "0.1.0"
 
 __all__ = [
-    "Conv", "ConvError", "ConvSpec", "InternalError", "Program", "Unavailable", "__version__", "compile", "reference",
+    "Conv", "ConvError", "ConvSpec", "InternalError", "Program", "Unavailable", "__version__", "calibrate", "compile",
+    "reference",
 ]  # fmt: skip
 
 
 def __getattr__(name: str) -> object:
-    if name not in ("compile", "reference"):
+    if name not in ("calibrate", "compile", "reference"):
         raise AttributeError(f"module 'convjit' has no attribute '{name}'")
     value = getattr(import_module("convjit.api"), name)
     globals()[name] = value

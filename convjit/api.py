@@ -17,12 +17,15 @@ from convjit.pipeline import Compilation
 from convjit.report import profile
 from convjit.runtime.checked import checked
 from convjit.runtime.compiled import CompiledConv
+from convjit.runtime.held import HeldConv
 from convjit.settings import settings
 from convjit.source import Source
+from convjit.spec.arguments import vectors
 from convjit.spec.conv import ConvSpec
 from convjit.spec.from_ast import from_source, lower
 from convjit.spec.reference import reference as meaning
 from convjit.spec.unsupported import refuse
+from convjit.study.calibrate import calibrate as found_scales
 from convjit.targets import CALLABLES, machine_of
 
 Program = str | os.PathLike[str] | ConvSpec | ast.Program
@@ -52,12 +55,25 @@ def reference(spec: Program, *arrays: Any, **named: Any) -> NDArray[Any]:
 
     `spec` is whatever `compile` takes, of one block. Raises ConvError for the user's mistakes.
     """
+    return meaning(_single(spec, "reference"), *arrays, **named)
+
+
+def calibrate(spec: Program, x: Any, w: Any, **wishes: Any) -> ConvSpec:
+    """The spec with the scales, and zero points, that a method finds for real data: see `convjit.study.calibrate`.
+
+    `spec` is whatever `compile` takes, of one block. Raises ConvError for the user's mistakes.
+    """
+    return found_scales(_single(spec, "calibration"), x, w, **wishes)
+
+
+def _single(spec: Program, what: str) -> ConvSpec:
+    """The spec of a program with one block."""
     blocks = read(spec)
     if len(blocks) != 1:
-        text = f"The program has {len(blocks)} blocks; the reference of one is wanted."
+        text = f"The program has {len(blocks)} blocks; the {what} of one is wanted."
         raise ConvError.of(text, note=f"The blocks are {', '.join(blocks)}.", hint="Give the spec of one of them.")
     ((one, _),) = blocks.values()
-    return meaning(one, *arrays, **named)
+    return one
 
 
 def read(spec: Program) -> dict[str, tuple[ConvSpec, Syntax]]:
@@ -112,6 +128,9 @@ def compile_one(spec: ConvSpec, syntax: Syntax, target: str | None, threads: int
 def finish(c: Compilation, threads: int | None) -> CompiledConv:
     """The compilation as something that can be called."""
     kernel = CALLABLES[c.runner](c, threads)
+    held = vectors(c.spec)
+    if held:
+        kernel = HeldConv(kernel, held)
     if "profile" in settings.verbose:
         print(profile(c), file=sys.stderr)
     return kernel

@@ -12,6 +12,7 @@ import numpy as np
 
 from convjit import dtypes
 from convjit.cli.stored import Array, shape_of
+from convjit.spec.arguments import vectors
 from convjit.spec.conv import ConvSpec
 from convjit.spec.tensor import Tensor
 
@@ -21,8 +22,11 @@ def make(spec: ConvSpec, tensor: Tensor, seed: int) -> Array:
 
     Floats are normal, weights divided by the square root of the number of products in a sum, so that outputs are about
     as large as inputs. Integers are uniform over their promised range, or over that of their type. Scales are between
-    0.5 and 1.5 (beside quantised tensors, divided by the largest value of their type).
+    0.5 and 1.5 (beside quantised tensors, divided by the largest value of their type). A vector that the program holds is
+    taken from there.
     """
+    if tensor.values:
+        return vectors(spec)[tensor.name]
     stream = np.random.default_rng([seed, zlib.crc32(tensor.name.encode())])
     shape = shape_of(tensor)
     kind = dtypes.get(tensor.dtype).numpy

@@ -77,7 +77,7 @@ def given(spec: ConvSpec, wanted: Wanted, check: Callable[[ConvSpec], None] = la
         t.name: inputs.load(t, stored[t.name]) if t.name in stored else data.make(settled, t, wanted.seed)
         for t in settled.arguments
     }
-    notes = {t.name: f"made, seed {wanted.seed}" for t in spec.arguments}
+    notes = {t.name: "of the program" if t.values else f"made, seed {wanted.seed}" for t in spec.arguments}
     return Given(settled, arrays, notes | {name: f"from {array.place}" for name, array in stored.items()})
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -16,9 +17,11 @@ from convjit.cli.options import FILE, TARGET, THREADS
 from convjit.cli.runner import check_runnable, run_on
 from convjit.cli.show import result_lines
 from convjit.cli.status import DONE, WRONG, report, worst
+from convjit.cli.stored import Array
+from convjit.spec import text
 from convjit.spec.check import compare
 from convjit.spec.conv import ConvSpec
-from convjit.spec.unsupported import refuse
+from convjit.spec.unsupported import refuse, uncalibrated
 
 
 @dataclass(frozen=True)
@@ -66,22 +69,38 @@ def command(
 def _run(spec: ConvSpec, syntax: api.Syntax, request: Request, several: bool) -> int:
     """One block, from its data to its lines on the screen."""
     found = given.given(spec, request.data, partial(_check, target=request.target))
-    compilation = api.compilation(spec, syntax, request.target)
-    measured = run_on(compilation, request.threads, found.spec, found.arrays)
-    verdict = compare(found.spec, found.arrays, measured.result)
+    calibrated = _calibrated(spec, found.arrays)
+    settled = replace(found.spec, compute=calibrated.compute)
+    compilation = api.compilation(calibrated, syntax, request.target)
+    measured = run_on(compilation, request.threads, settled, found.arrays)
+    verdict = compare(settled, found.arrays, measured.result)
     notes = found.notes
     if request.out is not None:
         path = _out_path(request.out, spec.name if several else "")
         save_array(path, measured.result)
         notes = {**notes, spec.output.name: f"written to {path}"}
-    click.echo("\n".join(result_lines(compilation, found.spec, measured, verdict, notes)))
+    clause = _clause(calibrated) if calibrated is not spec else ""
+    click.echo("\n".join(result_lines(compilation, settled, measured, verdict, notes, clause)))
     return WRONG if verdict.wrong else DONE
 
 
 def _check(spec: ConvSpec, target: str | None) -> None:
     """Whether it can be compiled and run, before data is read or made for it."""
-    refuse(spec)
+    refuse(replace(spec, compute=None) if uncalibrated(spec) else spec)
     check_runnable(api.compilation(spec, None, target))
+
+
+def _calibrated(spec: ConvSpec, arrays: Mapping[str, Array]) -> ConvSpec:
+    """The spec, with scales from the data of this run where it has `scale auto`."""
+    if not uncalibrated(spec):
+        return spec
+    return api.calibrate(spec, arrays[spec.input.name], arrays[spec.weight.name])
+
+
+def _clause(spec: ConvSpec) -> str:
+    """The clause that would compute so again."""
+    assert spec.compute is not None
+    return text.compute(spec.compute, (spec.input.name, spec.weight.name))
 
 
 def _out_path(out: str, block: str) -> str:

@@ -12,13 +12,15 @@ from convjit.spec.tensor import Tensor
 
 
 def result_lines(
-    c: Compilation, spec: ConvSpec, measured: Measured, verdict: Verdict, notes: Mapping[str, str]
+    c: Compilation, spec: ConvSpec, measured: Measured, verdict: Verdict, notes: Mapping[str, str], calibrated: str = ""
 ) -> list[str]:
-    """Shapes, dataflow, target, error, time. `spec` has no open sizes; `notes` say where each tensor's data is from."""
+    """Shapes, dataflow, target, error, time. `spec` has no open sizes; `notes` say where each tensor's data is from,
+    `calibrated` is the clause that was found for these data, if any."""
     head = f"{spec.name}: {flow(c)} on {measured.place}"
     tensors = [(t.name, _shape(t), notes.get(t.name, "")) for t in spec.tensors]
     proof = [f"  certificate: {measured.certificate}"] if measured.certificate else []
-    return [head, *(f"  {line}" for line in columns(tensors)), *_error(verdict), *proof, *_time(spec, measured)]
+    scales = [f"  calibrated on these data: {calibrated}"] if calibrated else []
+    return [head, *(f"  {line}" for line in columns(tensors)), *scales, *_error(verdict), *proof, *_time(spec, measured)]
 
 
 def flow(c: Compilation) -> str:

@@ -103,7 +103,10 @@ class InRange(Node):
 
 @dataclass(frozen=True)
 class Tensor(Node):
-    """`role name : type [axes]` with what may follow. Roles: input weight bias output residual param."""
+    """`role name : type [axes]` with what may follow. Roles: input weight bias output residual param.
+
+    A param may have `values`: one number for all output channels, or one for each.
+    """
 
     role: str
     name: Word
@@ -113,6 +116,7 @@ class Tensor(Node):
     sparse: Word | None = None
     scale: Expr | Per | None = None
     zero: Expr | Per | None = None
+    values: tuple[Expr, ...] = ()
 
 
 # --- clauses -----------------------------------------------------------------------------------------------------
@@ -159,7 +163,7 @@ class Factor(Node):
     """The scale of one tensor in a `compute` clause."""
 
     tensor: Word
-    value: Expr
+    value: Expr | Per
 
 
 @dataclass(frozen=True)

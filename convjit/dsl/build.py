@@ -42,9 +42,10 @@ class Builder(ScheduleBuilder):
         )
 
     def _param(self, tree: Tree[Token]) -> ast.Tensor:
-        name, dtype, axis = tree.children
-        kind = self.word(tree_of(dtype).children[0])
-        return ast.Tensor("param", self.word(name), kind, (self._axis(tree_of(axis)),), span=self.span(tree))
+        name, dtype, axis, *sizes = tree.children
+        kind, axes = self.word(tree_of(dtype).children[0]), (self._axis(tree_of(axis)),)
+        values = tuple(self.expr(t) for t in tree_of(sizes[0]).children) if sizes else ()
+        return ast.Tensor("param", self.word(name), kind, axes, values=values, span=self.span(tree))
 
     def _axis(self, tree: Tree[Token]) -> ast.Axis:
         name, *size = tree.children
@@ -93,8 +94,9 @@ class Builder(ScheduleBuilder):
         return ast.Compute(kind, auto or factors, rounds[0] if rounds else None, span=self.span(tree))
 
     def _factor(self, tree: Tree[Token]) -> ast.Factor:
-        name, value = tree.children
-        return ast.Factor(self.word(name), self.expr(value), span=self.span(tree))
+        name, *value = tree.children
+        read = self._per(value, self.span(value[0]).to(self.span(value[1]))) if len(value) == 2 else self.expr(value[0])
+        return ast.Factor(self.word(name), read, span=self.span(tree))
 
     def _algorithm(self, tree: Tree[Token]) -> ast.Algorithm:
         word, *tile = tree.children

@@ -81,6 +81,7 @@ def _tensor(node: ast.Tensor) -> str:
     parts += ["sparse"] if node.sparse else []
     parts += [f"scale {format(node.scale)}"] if node.scale else []
     parts += [f"zero {_signed(node.zero)}"] if node.zero else []
+    parts += [f"= {_sizes_text(node.values)}"] if node.values else []
     return " ".join(parts)
 
 
@@ -90,10 +91,15 @@ def _axis(node: ast.Axis) -> str:
 
 def _sizes(word: str) -> Callable[[Any], str]:
     def write(node: ast.Stride | ast.Dilation) -> str:
-        texts = [format(size) for size in node.sizes]
-        return f"{word} {texts[0] if len(texts) == 1 else '(' + ', '.join(texts) + ')'}"
+        return f"{word} {_sizes_text(node.sizes)}"
 
     return write
+
+
+def _sizes_text(sizes: tuple[ast.Expr, ...]) -> str:
+    """`2` or `(1, 2)`"""
+    texts = [format(size) for size in sizes]
+    return texts[0] if len(texts) == 1 else f"({', '.join(texts)})"
 
 
 def _pad(node: ast.Pad) -> str:

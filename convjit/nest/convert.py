@@ -15,7 +15,7 @@ from convjit.spec.tensor import Tensor
 def converted(spec: ConvSpec, tensor: Tensor, load: Load, as_type: str, channel: Affine) -> Expr:
     """The number that is multiplied in place of an element of the tensor; `channel` is the weight's output channel."""
     own = given_type(spec, tensor)
-    value: Expr = load if own == tensor.dtype else computed(spec, tensor, load, own)
+    value: Expr = load if own == tensor.dtype else computed(spec, tensor, load, own, channel)
     if as_type in ("", own):
         return value
     if TURNED.get(own) == as_type:
@@ -42,11 +42,12 @@ def less_zero(tensor: Tensor, value: Expr, dtype: str, channel: Affine) -> Expr:
     return Apply("sub", (value, zero), dtype)
 
 
-def computed(spec: ConvSpec, tensor: Tensor, load: Load, dtype: str) -> Expr:
+def computed(spec: ConvSpec, tensor: Tensor, load: Load, dtype: str, channel: Affine) -> Expr:
     """`compute`: a float as a number of the type that multiplications run in."""
     clause = spec.compute
     if clause is None or not isinstance(clause.scales, tuple):
         return Apply("round_bf16" if dtype == "bf16" else "convert", (load,), dtype)
-    scale = float(np.float32(clause.scales[0 if tensor.role == "input" else 1]))
-    scaled = Apply("mul", (load, Number(scale, "f32")), "f32")
+    given = clause.scales[0 if tensor.role == "input" else 1]
+    scale = Load(given, (channel,)) if isinstance(given, str) else Number(float(np.float32(given)), "f32")
+    scaled = Apply("mul", (load, scale), "f32")
     return Apply(f"quantize_{clause.round or 'half_even'}", (scaled,), dtype)

@@ -114,10 +114,16 @@ def pack_nest(domain: Domain, spec: ConvSpec, pack: Pack, lanes: int, gpu: bool 
     when = tuple(g for _, g in parts.guards)
     body = (Store(Load(made.name, tuple(at[d] for d in made.dims)), value, when),)
     workers = tuple(WorkerAxis(p.axis, sizes[p.axis], p.step) for p in parts.plans() if p.kind == "worker")
-    zero = tuple(b for b in domain.buffers if b.name == spec.weight.zero and pack.tensor == domain.w)
+    vectors = tuple(b for b in domain.buffers if b.name in read_by(spec) and pack.tensor == domain.w)
     name = f"{domain.name}.pack" if pack.tensor == domain.w else f"{domain.name}.pack_{pack.tensor}"
     open_ = domain.sizes if pack.tensor == domain.x else ()
-    return Nest(name, (old, *zero, made), nest_loops(body, parts.plans()), open_, workers)
+    return Nest(name, (old, *vectors, made), nest_loops(body, parts.plans()), open_, workers)
+
+
+def read_by(spec: ConvSpec) -> frozenset[float | str]:
+    """The vectors that the weight is packed by: its zero points, and the scales of `compute`."""
+    scales = spec.compute.scales if spec.compute else None
+    return frozenset({spec.weight.zero or 0, *(scales if isinstance(scales, tuple) else ())})
 
 
 def same_order(made: Buffer, old: Buffer) -> bool:

@@ -42,7 +42,7 @@ def stored(after: After, total: Expr, steps: Steps) -> Expr:
         return in_integers(after, total)
     real = after.convert(total, spec.accumulator, "f32")
     if spec.compute is not None:
-        real = after.apply("div", real, Number(restoring(spec), "f32"))
+        real = after.apply("div", real, restoring(after))
     else:
         real = after.apply("mul", real, factor(after))
     if spec.bias is not None and is_float(spec.bias.dtype):
@@ -54,11 +54,14 @@ def stored(after: After, total: Expr, steps: Steps) -> Expr:
     return rounded(after, in_units(after, steps(real, spec.then)))
 
 
-def restoring(spec: ConvSpec) -> float:
-    """What the sum of quantised numbers is divided by."""
-    assert spec.compute is not None and isinstance(spec.compute.scales, tuple)
-    x, w = (np.float32(s) for s in spec.compute.scales)
-    return float(x * w)
+def restoring(after: After) -> Expr:
+    """What the sum of quantised numbers is divided by: the product of the scales."""
+    clause = after.spec.compute
+    assert clause is not None and isinstance(clause.scales, tuple)
+    x, w = clause.scales
+    if isinstance(w, str):
+        return after.apply("mul", Number(single(x), "f32"), after.vector(w))
+    return Number(float(np.float32(x) * np.float32(w)), "f32")
 
 
 def factor(after: After) -> Expr:

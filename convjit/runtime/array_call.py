@@ -8,9 +8,11 @@ from __future__ import annotations
 import sys
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from math import prod
 from typing import Any
+
+import numpy as np
 
 from convjit import dtypes
 from convjit.errors import InternalError
@@ -51,6 +53,14 @@ class ArrayCall(ABC):
     @abstractmethod
     def settle(self, views: Mapping[str, View]) -> None:
         """What was started on these arrays is done when this returns."""
+
+    @abstractmethod
+    def place(self, arrays: Sequence[Any]) -> int:
+        """Where the arrays of a call lie: the number of the first one's GPU, -1 for the CPU."""
+
+    @abstractmethod
+    def put(self, array: np.ndarray[Any, Any], place: int) -> Any:
+        """An array of the program's own there."""
 
     @abstractmethod
     def with_plan(self, plan: Plan) -> ArrayCall:

@@ -32,7 +32,7 @@ class Checked:
         """As `CompiledConv.bind`; the arrays are looked at once."""
         if not isinstance(self._inner, CompiledConv):
             raise AttributeError("A bound convolution has no 'bind'.")
-        constants = [t.name for t in self._spec.arguments if t.role in ("weight", "bias", "param")]
+        constants = [t.name for t in self._spec.arguments if t.role in ("weight", "bias", "param") and not t.values]
         given = {**dict(zip(constants, arrays, strict=False)), **named}
         verify(self._spec, given)
         return Checked(self._inner.bind(*arrays, **named), self._spec, tuple(n for n in self._names if n not in given))
@@ -43,7 +43,7 @@ def checked(kernel: CompiledConv) -> CompiledConv:
     spec: ConvSpec = kernel.spec
     if not any(t.in_range for t in spec.arguments):
         return kernel
-    made: Any = Checked(kernel, spec, tuple(t.name for t in spec.arguments))
+    made: Any = Checked(kernel, spec, tuple(t.name for t in spec.arguments if not t.values))
     found: CompiledConv = made
     return found
 

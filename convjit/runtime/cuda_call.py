@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
+
+import numpy as np
 
 from convjit.kernel.program import Step
 from convjit.runtime import cuda, device_views, geometry
@@ -13,6 +15,7 @@ from convjit.runtime.checks import Axes
 from convjit.runtime.cuda_code import Code
 from convjit.runtime.cuda_memory import Memory, temporary
 from convjit.runtime.cuda_quick import QuickCuda
+from convjit.runtime.device_array import DeviceArray
 from convjit.runtime.plan import Plan, Region
 
 _APART = 256
@@ -52,6 +55,14 @@ class CudaCall(ArrayCall):
         """Memory on the device of the first bound array."""
         made = Memory(like.device if like else cuda.current_device(), size)
         return Region(made.address, made.address + size, made)
+
+    def place(self, arrays: Sequence[Any]) -> int:
+        """The device of the first array; without any the current one."""
+        return device_views.view(arrays[0], "the first array").device if arrays else cuda.current_device()
+
+    def put(self, array: np.ndarray[Any, Any], place: int) -> Any:
+        """A copy on a device."""
+        return DeviceArray.of(array, place)
 
     def with_plan(self, plan: Plan) -> CudaCall:
         """The same for another plan."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -33,6 +33,14 @@ class HostCall(ArrayCall):
         raw = np.empty(size + 64, np.uint8)
         begin = raw.ctypes.data + -raw.ctypes.data % 64
         return Region(begin, begin + size, raw)
+
+    def place(self, arrays: Sequence[Any]) -> int:
+        """The processor's memory is one place."""
+        return -1
+
+    def put(self, array: np.ndarray[Any, Any], place: int) -> Any:
+        """The array itself."""
+        return array
 
     def settle(self, views: Mapping[str, View]) -> None:
         """Calls return when all is done: nothing to wait for."""

@@ -27,7 +27,7 @@ def certificate(spec: ConvSpec, given: Mapping[str, Any]) -> Certificate | None:
     if weight is None:
         return None
     if integers:
-        return computed(spec, weight)
+        return computed(spec, weight, arrays)
     zero = arrays.get(spec.weight.zero) if isinstance(spec.weight.zero, str) else None
     if isinstance(spec.weight.zero, str) and zero is None:
         return None
@@ -35,13 +35,18 @@ def certificate(spec: ConvSpec, given: Mapping[str, Any]) -> Certificate | None:
     return certify(spec, weight, zero=zero, bias=bias)
 
 
-def computed(spec: ConvSpec, weight: np.ndarray[Any, Any]) -> Certificate | None:
+def computed(spec: ConvSpec, weight: np.ndarray[Any, Any], arrays: Mapping[str, Any]) -> Certificate | None:
     """Of the integers that `compute` makes of the weight."""
     clause = spec.compute
     if clause is None or not isinstance(clause.scales, tuple):
         return None
     plain = multiplied(spec, (Pack(spec.input.name, (), clause.dtype), Pack(spec.weight.name, (), clause.dtype)))
-    whole = to_integers(weight, clause.scales[1], clause.dtype, clause.round or "half_even")
+    scale: Any = clause.scales[1]
+    if isinstance(scale, str):
+        if arrays.get(scale) is None:
+            return None
+        scale = arrays[scale].reshape([-1 if axis == "OC" else 1 for axis in spec.weight.axes])
+    whole = to_integers(weight, scale, clause.dtype, clause.round or "half_even")
     return certify(plain, whole.astype(dtypes.get(clause.dtype).numpy))
 
 

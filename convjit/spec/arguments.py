@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from convjit import dtypes
 from convjit.errors import ConvError
 from convjit.spec import geometry
 from convjit.spec.conv import ConvSpec
@@ -15,12 +16,19 @@ from convjit.spec.conv import ConvSpec
 Arrays = dict[str, NDArray[Any]]
 
 
+def vectors(spec: ConvSpec) -> Arrays:
+    """The vectors that the program holds itself, by name: those that a call takes where it is given no others."""
+    return {t.name: np.array(t.values, dtypes.get(t.dtype).numpy) for t in spec.params if t.values}
+
+
 def match(spec: ConvSpec, arrays: tuple[Any, ...], named: Mapping[str, Any]) -> Arrays:
-    """Arrays by tensor name, from positions in order of declaration and names."""
-    names = [tensor.name for tensor in spec.arguments]
+    """Arrays by tensor name, from positions in order of declaration and names. Vectors that the program holds are given
+    by name or not at all."""
+    held = vectors(spec)
+    names = [tensor.name for tensor in spec.arguments if tensor.name not in held]
     first = names[: len(arrays)]
-    given = dict(zip(first, arrays, strict=False)) | dict(named)
-    if len(arrays) > len(names) or set(named) & set(first) or set(given) != set(names):
+    given = held | dict(zip(first, arrays, strict=False)) | dict(named)
+    if len(arrays) > len(names) or set(named) & set(first) or set(given) != {*names, *held}:
         raise ConvError.of(
             f"The convolution '{spec.name}' takes {', '.join(names)}; "
             f"given were {len(arrays)} by position and {', '.join(sorted(named)) or 'none'} by name."

@@ -13,7 +13,9 @@ from convjit.spec.evaluate import Scope
 from convjit.spec.tensor import Compute
 
 
-def compute(scope: Scope, clause: ast.Compute, names: tuple[str, str], stored: str) -> Compute | None:
+def compute(
+    scope: Scope, clause: ast.Compute, names: tuple[str, str], stored: str, found: Declarations
+) -> Compute | None:
     """The arithmetic type; `names` are those of input and weight, `stored` is the type of their elements."""
     word = known_word(scope, clause.type, words.COMPUTE_TYPES, "compute type")
     if word is None:
@@ -38,12 +40,14 @@ def compute(scope: Scope, clause: ast.Compute, names: tuple[str, str], stored: s
         rounding = known_word(scope, clause.round, words.ROUNDINGS, "rounding") or rounding
     if isinstance(clause.scales, ast.Word):
         return Compute(word, "auto", rounding)
-    factors = _factors(scope, clause.scales, names)
+    factors = _factors(scope, clause.scales, names, found)
     return Compute(word, factors, rounding) if factors else None
 
 
-def _factors(scope: Scope, factors: tuple[ast.Factor, ...], names: tuple[str, str]) -> tuple[float, float] | None:
-    found: dict[str, float | None] = {}
+def _factors(
+    scope: Scope, factors: tuple[ast.Factor, ...], names: tuple[str, str], declared: Declarations
+) -> tuple[float, float | str] | None:
+    found: dict[str, float | str | None] = {}
     for factor in factors:
         name = factor.tensor.text
         if name not in names or name in found:
@@ -53,11 +57,24 @@ def _factors(scope: Scope, factors: tuple[ast.Factor, ...], names: tuple[str, st
                 hint=did_you_mean(name, set(names) - set(found)),
             )  # fmt: skip
         else:
-            found[name] = scales.positive(scope, factor.value)
+            found[name] = _factor(scope, factor, name == names[1], declared)
     sx, sw = map(found.get, names)
-    if sx is None or sw is None or not scales.check_factors(scope, (sx, sw), factors[-1].value):
+    if not isinstance(sx, float) or sw is None:
         return None
-    return sx, sw
+    return (sx, sw) if scales.check_factors(scope, sx, declared.numbers(sw), factors[-1].value) else None
+
+
+def _factor(scope: Scope, factor: ast.Factor, weight: bool, declared: Declarations) -> float | str | None:
+    """A scale: a number, or for the weight the name of a param."""
+    if not isinstance(factor.value, ast.Per):
+        return scales.positive(scope, factor.value)
+    if not weight or factor.value.axis != "OC":
+        label = f"'{factor.tensor.text}' is the {'weight' if weight else 'input'}"
+        scope.report("A scale by axis is for a weight, per OC.", factor.value.span, label)
+        return None
+    name = scales.param(scope, factor.value, declared.tensors, ("f32",))
+    sound = name and scales.check_vector(scope, declared.tensors[name], declared.numbers(name))
+    return name if sound else None
 
 
 def profile(scope: Scope, conv: ast.Conv, clause: ast.Requantize, found: Declarations) -> str | None:

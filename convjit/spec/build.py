@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from math import isfinite
 from typing import Any
 
@@ -15,7 +15,8 @@ Declaration = Sequence[Any]
 """(name, type, axes) or (name, type, axes, options).
 
 `axes` is a mapping from axis to size (None or "?" where it is open), or a string such as "N OH OW OC" where the sizes
-follow. `options` may hold in_range=(low, high), sparse=True, scale=0.02 or "ws", zero=128 or "wz".
+follow. `options` may hold in_range=(low, high), sparse=True, scale=0.02 or "ws", zero=128 or "wz", and for a param
+values=0.5 or values=(0.1, 0.2).
 """
 
 
@@ -92,9 +93,10 @@ def _tensor(role: str, declared: Declaration) -> str:
         )
     name, dtype, axes = declared[:3]
     options: Mapping[str, Any] = declared[3] if len(declared) == 4 else {}
-    unknown = sorted(set(options) - {"in_range", "sparse", "scale", "zero"})
+    known = ("values",) if role == "param" else ("in_range", "sparse", "scale", "zero")
+    unknown = sorted(set(options) - set(known))
     if unknown:
-        raise ConvError.of(f"The {role} has an unknown option '{unknown[0]}'.", hint="There are in_range, sparse, scale, zero.")
+        raise ConvError.of(f"The {role} has an unknown option '{unknown[0]}'.", hint=f"There are {', '.join(known)}.")
     sizes = axes.items() if isinstance(axes, Mapping) else [(axis, "") for axis in axes.replace(",", " ").split()]
     inside = ", ".join(_word(axis) + _size(size) for axis, size in sizes)
     in_range = options.get("in_range")
@@ -102,7 +104,15 @@ def _tensor(role: str, declared: Declaration) -> str:
     words += [f"in {_number(in_range[0])}..{_number(in_range[1])}"] if in_range else []
     words += [f"[{inside}]"] + (["sparse"] if options.get("sparse") else [])
     words += [f"{word} {_per_channel(options[word])}" for word in ("scale", "zero") if options.get(word) is not None]
+    words += [f"= {_values(options['values'])}"] if "values" in options else []
     return " ".join(words)
+
+
+def _values(given: object) -> str:
+    """One number for all channels, or one for each: of a sequence or an array."""
+    if isinstance(given, Iterable) and not isinstance(given, str):
+        return f"({', '.join(map(_number, given))})"
+    return _number(given)
 
 
 def _size(size: object) -> str:

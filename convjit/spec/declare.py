@@ -37,6 +37,12 @@ class Declarations:
         """The scale of a tensor."""
         return self.details[name].scale if name in self.details else None
 
+    def numbers(self, scale: float | str | None) -> tuple[float, ...]:
+        """The number of a scale, those of its vector where the program holds them, or none."""
+        if isinstance(scale, str):
+            return self.details[scale].values if scale in self.details else ()
+        return () if scale is None else (scale,)
+
 
 def declare(scope: Scope, conv: ast.Conv) -> Declarations:
     """Collect and check the declarations; mistakes are reported."""

@@ -13,7 +13,7 @@ from convjit.dsl import ast
 from convjit.dsl.parse import read
 from convjit.errors import ConvError
 from convjit.source import Source
-from convjit.spec import options, shape, types
+from convjit.spec import options, shape, types, vectors
 from convjit.spec.clauses import all_of, places
 from convjit.spec.conv import ConvSpec
 from convjit.spec.declare import Declarations, declare
@@ -74,7 +74,7 @@ def _spec(scope: Scope, conv: ast.Conv) -> ConvSpec | None:
     options.check_algorithm(scope, conv, chosen, (*solved.window.stride, *solved.window.dilation))
     if conv.damaged or len(scope.diagnostics) > before:
         return None
-    tensors = tuple(_tensor(t, found.details[name], solved.sizes) for name, t in found.tensors.items())
+    tensors = tuple(_tensor(scope, t, found.details[name], solved.sizes) for name, t in found.tensors.items())
     for tensor in tensors:
         _check_memory(scope, tensor)
     if len(scope.diagnostics) > before:
@@ -93,15 +93,16 @@ def _steps(scope: Scope, conv: ast.Conv, found: Declarations) -> tuple[Then, ...
     exact = output is not None and found.dtype(output) in ("i32", "i64") and found.scale(output) is None
     steps = [lower_step(scope, clause, found.tensors, exact) for clause in clauses]
     if not conv.damaged:
-        check_used(scope, found.tensors, clauses)
+        check_used(scope, found.tensors, (*clauses, *all_of(conv, ast.Compute)))
     return tuple(step for step in steps if step is not None)
 
 
-def _tensor(tensor: ast.Tensor, own: types.Details, sizes: Sizes) -> Tensor:
+def _tensor(scope: Scope, tensor: ast.Tensor, own: types.Details, sizes: Sizes) -> Tensor:
     axes = tuple(axis.name for axis in tensor.axes)
     return Tensor(
         tensor.name.text, tensor.role, own.dtype, axes, tuple(map(sizes.get, axes)), own.in_range,
-        tensor.sparse is not None, own.scale, own.zero, tensor.name.span,
+        tensor.sparse is not None, own.scale, own.zero,
+        vectors.spread(scope, tensor, own.values, sizes.get("OC") or 1), tensor.name.span,
     )  # fmt: skip
 
 

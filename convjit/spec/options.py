@@ -38,7 +38,7 @@ def read(scope: Scope, conv: ast.Conv, found: Declarations) -> Options:
     x, w, y = (found.role(role) or "" for role in ("input", "weight", "output"))
     stored, quantised = found.dtype(x), found.scale(y) is not None
     multiplied = [found.tensors[name] for name in (x, w, y) if name]
-    scales.check_products(scope, multiplied, [found.scale(tensor.name.text) for tensor in multiplied])
+    _check_scales(scope, multiplied, found)
     chosen, error, inside = (one_of(scope, conv, ast.Algorithm), one_of(scope, conv, ast.Error),
                              one_of(scope, conv, ast.Compute))  # fmt: skip
     rounding, machine, threads = (one_of(scope, conv, ast.Requantize), one_of(scope, conv, ast.Target),
@@ -47,11 +47,19 @@ def read(scope: Scope, conv: ast.Conv, found: Declarations) -> Options:
         dataflow(scope, conv),
         algorithm(scope, chosen) or "auto" if chosen else "auto",
         error_bound(scope, error, stored) if error else None,
-        arithmetic.compute(scope, inside, (x, w), stored) if inside and stored else None,
+        arithmetic.compute(scope, inside, (x, w), stored, found) if inside and stored else None,
         arithmetic.profile(scope, conv, rounding, found) if rounding else "onnx" if quantised else None,
         target(scope, machine) if machine else None,
         scope.whole(threads.value, "The number of threads", most=MOST_THREADS) if threads else None,
     )
+
+
+def _check_scales(scope: Scope, multiplied: list[ast.Tensor], found: Declarations) -> None:
+    """Whether f32 holds the scales of input, weight and output, and what is multiplied of them."""
+    given = [found.scale(tensor.name.text) for tensor in multiplied]
+    vectors = [name for name in given if isinstance(name, str)]
+    if all([scales.check_vector(scope, found.tensors[name], found.numbers(name)) for name in vectors]):
+        scales.check_products(scope, multiplied, [found.numbers(scale) for scale in given])
 
 
 def algorithm(scope: Scope, clause: ast.Algorithm) -> str | None:

@@ -56,7 +56,7 @@ def _sum(spec: ConvSpec, x: Array, w: Array, given: Arrays, out: tuple[int, ...]
     if not dtypes.is_float(spec.input.dtype):
         return _convolve(spec, *_centred(spec, x, w, given), out).astype(dtypes.get(spec.accumulator).numpy)
     if clause is not None and clause.round is not None:
-        return _in_integers(spec, clause, x, w, out)
+        return _in_integers(spec, clause, x, w, given, out)
     if clause is not None and spec.input.dtype == "f32" and clause.dtype in words.NARROW_FLOATS:
         return _convolve(spec, quantize.narrowed(x, clause.dtype), quantize.narrowed(w, clause.dtype), out)
     return _convolve(spec, x.astype(np.float64), w.astype(np.float64), out)
@@ -124,14 +124,15 @@ def _value(number: float | str | None, given: Arrays, default: float) -> Array:
     return given[number] if isinstance(number, str) else np.asarray(default if number is None else number)
 
 
-def _in_integers(spec: ConvSpec, clause: Compute, x: Array, w: Array, out: tuple[int, ...]) -> Array:
+def _in_integers(spec: ConvSpec, clause: Compute, x: Array, w: Array, given: Arrays, out: tuple[int, ...]) -> Array:
     """`compute`: quantise, convolve exactly (i32 modulo 2^64), restore; float32."""
     if not isinstance(clause.scales, tuple):
-        raise Unavailable.of("'scale auto' has no reference: it needs calibration.", spec.place("compute"))
-    (sx, sw), rounding = clause.scales, clause.round or "half_even"
+        text = "'scale auto' has no reference: it needs calibration."
+        raise Unavailable.of(text, spec.place("compute"), hint=words.UNCALIBRATED)
+    (sx, sw), rounding = (_value(scale, given, 1.0) for scale in clause.scales), clause.round or "half_even"
     x_whole = quantize.to_integers(x, sx, clause.dtype, rounding)
-    w_whole = quantize.to_integers(w, sw, clause.dtype, rounding)
-    return quantize.to_real(_convolve(spec, x_whole, w_whole, out), clause.scales)
+    w_whole = quantize.to_integers(w, sw, clause.dtype, rounding)  # the output channels are its last axis
+    return quantize.to_real(_convolve(spec, x_whole, w_whole, out), sx, sw)
 
 
 # --- what follows the sum

@@ -55,25 +55,40 @@ def _in_f32(scope: Scope, what: str, value: Fraction, place: ast.Node | None) ->
     return False
 
 
-def check_products(scope: Scope, tensors: Sequence[ast.Tensor], scales: Sequence[float | str | None]) -> None:
+def check_products(scope: Scope, tensors: Sequence[ast.Tensor], scales: Sequence[Sequence[float]]) -> None:
     """Whether f32 holds scale_x * scale_w, and what it is in units of the output, where those are constants.
 
-    The tensors, of which a program may lack some, and their scales are those of input, weight and output.
+    The tensors, of which a program may lack some, and their scales (several where each output channel has one) are those
+    of input, weight and output.
     """
     pairs = zip(tensors, scales, strict=True)
-    known = {tensor.role: (tensor, Fraction(s)) for tensor, s in pairs if isinstance(s, float)}
+    known = {tensor.role: (tensor, [Fraction(s) for s in numbers]) for tensor, numbers in pairs if numbers}
     if not {"input", "weight"} <= set(known):
         return
-    (x, sx), (w, sw) = known["input"], known["weight"]
+    (x, (sx,)), (w, all_sw) = known["input"], known["weight"]
     what = f"The product of the scales of '{x.name.text}' and '{w.name.text}'"
-    if _in_f32(scope, what, sx * sw, w.scale) and "output" in known:
-        y, sy = known["output"]
-        _in_f32(scope, f"{what}, divided by that of '{y.name.text}',", sx * sw / sy, y.scale)
+    for sw in sorted({min(all_sw), max(all_sw)}):
+        if _in_f32(scope, what, sx * sw, w.scale) and "output" in known:
+            y, (sy,) = known["output"]
+            _in_f32(scope, f"{what}, divided by that of '{y.name.text}',", sx * sw / sy, y.scale)
 
 
-def check_factors(scope: Scope, factors: tuple[float, float], expr: ast.Node) -> bool:
-    """Whether f32 holds the product of the two scales of `compute`."""
-    return _in_f32(scope, "The product of the scales", Fraction(factors[0]) * Fraction(factors[1]), expr)
+def check_factors(scope: Scope, x: float, w: Sequence[float], expr: ast.Node) -> bool:
+    """Whether f32 holds the products of the scales of `compute`; of the weight's there may be one for each channel."""
+    products = [Fraction(x) * Fraction(end) for end in sorted({min(w), max(w)})] if w else []
+    return all([_in_f32(scope, "The product of the scales", product, expr) for product in products])
+
+
+def check_vector(scope: Scope, vector: ast.Tensor, numbers: Sequence[float]) -> bool:
+    """Whether the numbers that a program holds for a vector of scales can be scales."""
+    sound = True
+    for expr, number in zip(vector.values, numbers, strict=False):
+        if number <= 0:
+            scope.report("A scale must be greater than 0.", expr.span, f"is {shown(Fraction(number))}")
+            sound = False
+        else:
+            sound &= _in_f32(scope, "The scale", Fraction(number), expr)
+    return sound
 
 
 def zero(scope: Scope, tensor: ast.Tensor, dtype: str, declared: Declared) -> int | str | None:

@@ -57,6 +57,13 @@ def _argument(
     return None
 
 
+def _read(clause: ast.Then | ast.Compute) -> tuple[ast.Node, ...]:
+    """What a clause reads, names of tensors among it."""
+    if isinstance(clause, ast.Then):
+        return clause.arguments
+    return tuple(factor.value for factor in clause.scales) if isinstance(clause.scales, tuple) else ()
+
+
 def _number(scope: Scope, given: ast.Expr | ast.Per | ast.Word, op: str, exact: bool) -> float | None:
     if isinstance(given, ast.Per):
         scope.report(f"'{op}' takes a number.", given.span, "is a vector")
@@ -78,9 +85,9 @@ def _residual(scope: Scope, given: ast.Expr | ast.Per | ast.Word, op: str, decla
     return None
 
 
-def check_used(scope: Scope, declared: Declared, clauses: tuple[ast.Then, ...]) -> None:
+def check_used(scope: Scope, declared: Declared, clauses: tuple[ast.Then | ast.Compute, ...]) -> None:
     """Report residuals and params that nothing reads."""
-    used = {arg.text if isinstance(arg, ast.Word) else arg.tensor for clause in clauses for arg in clause.arguments
+    used = {arg.text if isinstance(arg, ast.Word) else arg.tensor for clause in clauses for arg in _read(clause)
             if isinstance(arg, (ast.Word, ast.Per))}  # fmt: skip
     for tensor in declared.values():
         used |= {given.tensor for given in (tensor.scale, tensor.zero) if isinstance(given, ast.Per)}

@@ -15,7 +15,7 @@ class Tensor:
 
     `role` is input, weight, bias, output, residual or param. `in_range` is the promised (low, high) of integer values.
     `scale` and `zero` belong to a quantised tensor, real = (value - zero) * scale; a name there is a param with one
-    number for each output channel.
+    number for each output channel. `values` are those of a param that the program gives itself, one for each channel.
     """
 
     name: str
@@ -27,6 +27,7 @@ class Tensor:
     sparse: bool = False
     scale: float | str | None = None
     zero: int | str | None = None
+    values: tuple[float, ...] = ()
     span: Span | None = field(default=None, compare=False, repr=False)
 
     def size(self, axis: str) -> int | None:
@@ -62,10 +63,10 @@ class Then:
 class Compute:
     """The type that multiplications run in.
 
-    For an integer type `scales` are the factors of (input, weight), or "auto" (from calibration); `round` says how
-    value * scale becomes an integer.
+    For an integer type `scales` are the factors of (input, weight), or "auto" (from calibration); the weight's may be the
+    name of a param with one for each output channel. `round` says how value * scale becomes an integer.
     """
 
     dtype: str
-    scales: tuple[float, float] | str | None = None
+    scales: tuple[float, float | str] | str | None = None
     round: str | None = None

@@ -21,7 +21,8 @@ def tensor(t: Tensor) -> str:
     axes = ", ".join(f"{a}={'?' if s is None else s}" for a, s in zip(t.axes, t.sizes, strict=True))
     in_range = f" in {t.in_range[0]}..{t.in_range[1]} " if t.in_range else ""
     sparse = " sparse" if t.sparse else ""
-    return f"{t.role} {t.name} : {t.dtype}{in_range}[{axes}]{sparse}{_of('scale', t.scale)}{_of('zero', t.zero)}"
+    more = f"{_of('scale', t.scale)}{_of('zero', t.zero)}{_values(t.values)}"
+    return f"{t.role} {t.name} : {t.dtype}{in_range}[{axes}]{sparse}{more}"
 
 
 def sizes(word: str, values: Sequence[int]) -> list[str]:
@@ -55,11 +56,22 @@ def compute(clause: Compute, names: tuple[str, str]) -> str:
     if isinstance(clause.scales, str):
         words += ["scale", clause.scales]
     elif clause.scales:
-        words += ["scale", ", ".join(f"{n} {number(v)}" for n, v in zip(names, clause.scales, strict=True))]
+        words += ["scale", ", ".join(f"{n} {_scale(v)}" for n, v in zip(names, clause.scales, strict=True))]
     return " ".join(words + (["round", clause.round] if clause.round else []))
 
 
 def _of(word: str, value: float | str | None) -> str:
     if value is None:
         return ""
-    return f" {word} {value} per OC" if isinstance(value, str) else f" {word} {number(value)}"
+    return f" {word} {_scale(value)}"
+
+
+def _scale(value: float | str) -> str:
+    return f"{value} per OC" if isinstance(value, str) else number(value)
+
+
+def _values(values: Sequence[float]) -> str:
+    """` = 0.5` where all are the same, ` = (0.5, 0.25)`, or nothing."""
+    if len(set(values)) > 1:
+        return f" = ({', '.join(map(number, values))})"
+    return f" = {number(values[0])}" if values else ""

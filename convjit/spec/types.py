@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from convjit import dtypes
 from convjit.dsl import ast
 from convjit.errors import ConvError
-from convjit.spec import scales, words
+from convjit.spec import scales, vectors, words
 from convjit.spec.evaluate import Scope
 from convjit.spec.scales import Declared, param
 
@@ -22,6 +22,7 @@ class Details:
     in_range: tuple[int, int] | None = None
     scale: float | str | None = None
     zero: int | str | None = None
+    values: tuple[float, ...] = ()
 
 
 def details(scope: Scope, tensor: ast.Tensor, declared: Declared) -> Details | None:
@@ -36,7 +37,7 @@ def details(scope: Scope, tensor: ast.Tensor, declared: Declared) -> Details | N
     in_range = _in_range(scope, tensor.in_range, dtype) if tensor.in_range else None
     scale = scales.scale(scope, tensor, dtype, declared) if tensor.scale else None
     zero = scales.zero(scope, tensor, dtype, declared) if tensor.zero else None
-    return Details(dtype, in_range, scale, zero)
+    return Details(dtype, in_range, scale, zero, vectors.values(scope, tensor, dtype) if tensor.values else ())
 
 
 def _in_range(scope: Scope, given: ast.InRange, dtype: str) -> tuple[int, int] | None:

@@ -8,6 +8,7 @@ from convjit.errors import Diagnostic, Unavailable
 from convjit.source import Span
 from convjit.spec.conv import ConvSpec
 from convjit.spec.tensor import Tensor
+from convjit.spec.words import UNCALIBRATED
 
 FLOATS = ("f32", "bf16", "f16")
 """Floats that go together in one convolution; its sums are of f32."""
@@ -23,8 +24,16 @@ def refuse(spec: ConvSpec) -> None:
     found = tuple(
         Diagnostic(f"{what} is not implemented yet.", span, "needed here") for what, span in _missing(spec)
     )
+    if uncalibrated(spec):
+        text, label = "'scale auto' needs data to take its scales from.", "no scales yet"
+        found += (Diagnostic(text, spec.place("compute"), label, hints=(UNCALIBRATED,)),)
     if found:
         raise Unavailable(*found)
+
+
+def uncalibrated(spec: ConvSpec) -> bool:
+    """Whether `compute` lacks the scales that calibration finds."""
+    return spec.compute is not None and spec.compute.scales == "auto"
 
 
 def _missing(spec: ConvSpec) -> Iterator[tuple[str, Span | None]]:
@@ -34,11 +43,8 @@ def _missing(spec: ConvSpec) -> Iterator[tuple[str, Span | None]]:
     if spec.transposed:
         yield "A transposed convolution", spec.place("conv")
     clause = spec.compute
-    if clause is not None and clause.dtype != spec.input.dtype:
-        if clause.dtype not in COMPUTED:
-            yield f"'compute {clause.dtype}'", spec.place("compute")
-        elif clause.scales == "auto":
-            yield "'scale auto'", spec.place("compute")
+    if clause is not None and clause.dtype not in (spec.input.dtype, *COMPUTED):
+        yield f"'compute {clause.dtype}'", spec.place("compute")
     if spec.algorithm not in ("auto", "direct"):
         yield f"'algorithm {spec.algorithm}'", spec.place("algorithm")
 

@@ -14,6 +14,9 @@ COMPUTE_TYPES = ("i8", "i16", "i32", "bf16", "f16", "tf32", "f32")
 NARROW_FLOATS = ("bf16", "f16")
 """The types of `compute` that numbers of f32 are rounded to."""
 
+UNCALIBRATED = "convjit.calibrate(spec, x, w) finds the scales for data; `convjit run` does so itself."
+"""The way out of `scale auto`."""
+
 PADDINGS = ("valid", "same", "same_lower")
 
 SMALL = ("u8", "i8", "u4", "i4")
