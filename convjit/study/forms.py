@@ -16,15 +16,21 @@ TYPES = ("f32", "bf16", "f16", "i32", "i16", "i8")
 INTEGERS = ("i32", "i16", "i8")
 ALGORITHMS = ("direct", "im2col", "winograd 2", "winograd 4", "winograd 6")
 
+BEST, HALF = "best", "half"
+"""Scales of the least error, and half of both: a bit less of each factor, and smaller sums."""
+
 Scales = tuple[float, float]
 """What input and weight are multiplied by."""
+
+Choices = Mapping[str, Mapping[str, Scales]]
+"""Scales by integer type and by a word for them, such as "best"; the first of a type is what `scale auto` takes."""
 
 
 @dataclass(frozen=True)
 class Variant:
     """The convolution in one type, by one algorithm. Where it cannot be had `form` is None and `why` says so.
 
-    `scales` are those of `compute` in integers.
+    `scales` are those of `compute` in integers, `scaling` is the word for them.
     """
 
     dtype: str
@@ -32,30 +38,39 @@ class Variant:
     form: Form | None
     why: str = ""
     scales: Scales | None = None
+    scaling: str = ""
+
+    @property
+    def name(self) -> str:
+        """The type, and the word for its scales where that is not the usual one."""
+        return self.dtype if self.scaling in ("", BEST) else f"{self.dtype} {self.scaling}"
 
 
-def variants(spec: ConvSpec, given: Arrays, scales: Mapping[str, Scales]) -> tuple[Variant, ...]:
+def variants(spec: ConvSpec, given: Arrays, scales: Choices) -> tuple[Variant, ...]:
     """Every type by every algorithm, f32 first; a spec on tensors other than f32 has its own type besides.
 
-    `scales` are taken for the integer types; a spec that computes in one of them keeps its own.
+    `scales` are taken for the integer types, each of a type's for the direct algorithm, the first for others; a spec that computes
+    in one of them keeps its own.
     """
     return tuple(_variants(spec, given, scales))
 
 
-def _variants(spec: ConvSpec, given: Arrays, scales: Mapping[str, Scales]) -> Iterator[Variant]:
+def _variants(spec: ConvSpec, given: Arrays, scales: Choices) -> Iterator[Variant]:
     base = replace(spec, algorithm="auto", error=None, target=None, threads=None)
     own = own_type(spec)
     for algorithm in ALGORITHMS:
         for dtype in TYPES if own in TYPES else (*TYPES, own):
             if dtype == own:
-                form = Form(_with_scales(base, scales.get(dtype)), given)
+                form = Form(_with_scales(base, next(iter(scales.get(dtype, {}).values()), None)), given)
                 yield _variant(dtype, algorithm, form, _numbers(form.spec))
             elif dtype == "f32":
                 yield _variant(dtype, algorithm, real_form(base, given, "f32"))
             elif spec.input.dtype != "f32":
                 yield Variant(dtype, algorithm, None, f"'compute {dtype}' is for f32 tensors, and the input is {own}.")
             else:
-                yield _computed(base, given, dtype, algorithm, scales.get(dtype))
+                chosen: list[tuple[str, Scales | None]] = [*scales.get(dtype, {}).items()] or [("", None)]
+                for word, pair in chosen if algorithm == "direct" else chosen[:1]:
+                    yield replace(_computed(base, given, dtype, algorithm, pair), scaling=word)
 
 
 def own_type(spec: ConvSpec) -> str:

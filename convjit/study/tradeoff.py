@@ -20,7 +20,7 @@ from convjit.spec.check import Expected
 from convjit.spec.conv import ConvSpec
 from convjit.study.candidate import Candidate, candidate
 from convjit.study.clock import Clock
-from convjit.study.forms import Scales, Variant, reason, variants
+from convjit.study.forms import BEST, Choices, Variant, reason, variants
 from convjit.study.hosts import SCALAR, Hosts, hosts
 from convjit.study.real import Array, Arrays, Form, Reals, nearest, real_output, truth
 from convjit.study.turns import Turn, in_turns
@@ -33,7 +33,7 @@ SECONDS = 60.0
 FEW = 2**21
 """Output elements up to which what is expected of a form is kept from one target to the next."""
 
-Key = tuple[str, str, str, int]
+Key = tuple[str, str, str, str, int]
 Tell = Callable[[str], None]
 Energy = Callable[[Candidate], float | None]
 
@@ -46,7 +46,7 @@ class Row:
     `exact` is the share of elements that are stored as the numbers of the output's type nearest to it. `seconds` is
     measured; `speedup` is over f32 by the direct algorithm on `cpu:scalar` with one thread. `bytes` are those of the
     tensors as stored and of what is packed of them, `picojoules` are modelled. Shares are from 0 to 1. `scale_x` and
-    `scale_w` are what input and weight are multiplied by where integers are made of them; `dataflow` is that which was
+    `scale_w` are what input and weight are multiplied by where integers are made of them, `scaling` the word for them; `dataflow` is that which was
     taken. `state` is "measured", "wrong", "refused", "absent" or "left out", and `why` says why where it is not the first.
     """
 
@@ -63,6 +63,7 @@ class Row:
     picojoules: float | None = None
     scale_x: float | None = None
     scale_w: float | None = None
+    scaling: str = ""
     dataflow: str = ""
     state: str = MEASURED
     why: str = ""
@@ -70,7 +71,12 @@ class Row:
     @property
     def key(self) -> Key:
         """What tells measured rows apart."""
-        return self.dtype, self.algorithm, self.target, self.threads
+        return self.dtype, self.scaling, self.algorithm, self.target, self.threads
+
+    @property
+    def name(self) -> str:
+        """The type, and the word for its scales where they are not those of the least error."""
+        return self.dtype if self.scaling in ("", BEST) else f"{self.dtype} {self.scaling}"
 
 
 @dataclass(frozen=True)
@@ -84,7 +90,7 @@ class Made:
 def tradeoff(
     spec: ConvSpec,
     given: Arrays,
-    scales: Mapping[str, Scales],
+    scales: Choices,
     *,
     targets: Hosts | None = None,
     threads: int | None = None,
@@ -94,7 +100,7 @@ def tradeoff(
 ) -> tuple[Row, ...]:
     """The rows of a spec without open sizes, on these arrays.
 
-    `scales` of input and weight by integer type; `targets` all by default. `threads`: how many there are beside 1 (by
+    `scales` of input and weight are those of the integer types; `targets` all by default. `threads`: how many there are beside 1 (by
     default, as many as a call takes). `seconds` are for all of it, half of them at most for what precedes the timing (f32
     on the scalar CPU and the best target is always made). `energy` models the picojoules of a call. `tell` is
     told what is being done. Raises `ConvError` for arrays that do not fit; what has no row of numbers has one with a reason.
@@ -138,7 +144,7 @@ class Bench:
     def __init__(self, spec: ConvSpec, given: Arrays, threads: int | None, energy: Energy, tell: Tell) -> None:
         self.threads, self.energy, self.tell = threads, energy, tell
         self.few = (spec.output.elements or 0) <= FEW
-        self.expected: dict[tuple[str, str], Expected] = {}
+        self.expected: dict[tuple[str, str, str], Expected] = {}
         tell("the float64 reference")
         self.true = truth(spec, given)
 
@@ -147,7 +153,7 @@ class Bench:
         late = f"Half of the time, {clock.seconds:.3g} seconds, was over before its turn."
         for job in jobs:
             if clock.left > 0 or job.first:
-                self.tell(f"{job.variant.dtype} on {job.machine.name}")
+                self.tell(f"{job.variant.name} on {job.machine.name}")
                 yield from self.one(job)
             else:
                 yield _row(job.variant, job.machine.name, LEFT_OUT, late)
@@ -192,7 +198,7 @@ class Bench:
 
     def _expected(self, job: Job) -> Expected:
         """What results of a form must be; kept for the next target, where it is small."""
-        key = job.variant.dtype, job.variant.algorithm
+        key = job.variant.dtype, job.variant.scaling, job.variant.algorithm
         if key in self.expected:
             return self.expected[key]
         made = Expected.of(job.form.spec, job.form.given)
@@ -241,7 +247,7 @@ def baseline(rows: Iterable[Row]) -> Row | None:
 
 def _row(variant: Variant, target: str, state: str, why: str) -> Row:
     x, w = variant.scales or (None, None)
-    return Row(variant.dtype, variant.algorithm, target, scale_x=x, scale_w=w, state=state, why=why)
+    return Row(variant.dtype, variant.algorithm, target, scale_x=x, scale_w=w, scaling=variant.scaling, state=state, why=why)
 
 
 def _times(made: Sequence[Made], seconds: float, tell: Tell) -> dict[Key, float]:

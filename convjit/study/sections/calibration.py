@@ -12,7 +12,7 @@ from convjit.spec.reference import reference
 from convjit.study.calibrate import calibrate
 from convjit.study.clock import Clock
 from convjit.study.difference import nrmse
-from convjit.study.forms import INTEGERS, Scales
+from convjit.study.forms import BEST, HALF, INTEGERS, Scales
 from convjit.study.layer import Layer, layer
 from convjit.study.methods import METHODS
 from convjit.study.page import Figure, Item, Section, Side, Table, Text
@@ -25,9 +25,15 @@ from convjit.study.sweep import Swept, runs, sweep
 from convjit.study.vcurve import DTYPES, Curve, Point, ratio_of, rounding_of
 
 TITLE = "Calibration and V-curve"
-OWN, REPORT = "own", "report"
+OWN, REPORT, RATIO, ALIKE = "own", "report", "ratio", "alike"
+"""Kinds of curves: the ratio of scales from the data; the report's ratio and rounding; the data's ratio with its rounding;
+and the same scale for both tensors."""
+
 ORDER = ("i16", "i8", "i32", "i4")
 """In which the curves are computed, as long as there is time."""
+
+TRUNCATES = "toward_zero"
+"""The report's rounding."""
 
 SCALE = Axis("scale of the input", "integers per unit", "log2")
 NRMSE = Axis("NRMSE", "share of range", "log")
@@ -57,8 +63,7 @@ class Choice:
 
 @dataclass(frozen=True)
 class Calibration:
-    """Curves by kind ("own": the ratio of scales from the data, rounding as the spec says; "report": its ratio and
-    rounding), the choices of the methods, and what the time did not suffice for."""
+    """Curves by kind, the choices of the methods, and what the time did not suffice for."""
 
     curves: tuple[tuple[str, Swept], ...]
     choices: tuple[Choice, ...]
@@ -69,10 +74,13 @@ class Calibration:
         return next((s.curve for k, s in self.curves if (k, s.curve.dtype) == (kind, dtype)), None)
 
     @property
-    def scales(self) -> dict[str, Scales]:
-        """For each integer type that is computed in, those of the best point of its own curve."""
-        found = {dtype: self.of(OWN, dtype) for dtype in INTEGERS}
-        return {d: (c.best.scale_x, c.best.scale_w) for d, c in found.items() if c is not None}
+    def scales(self) -> dict[str, dict[str, Scales]]:
+        """For each integer type that is computed in, those of the best point of its own curve; and, of the narrow ones, half
+        of them."""
+        found = {dtype: c.best for dtype in INTEGERS if (c := self.of(OWN, dtype))}
+        best: dict[str, dict[str, Scales]] = {d: {BEST: (p.scale_x, p.scale_w)} for d, p in found.items()}
+        halves = {d: {HALF: (p.scale_x / 2, p.scale_w / 2)} for d, p in found.items() if d != "i32"}
+        return {d: pairs | halves.get(d, {}) for d, pairs in best.items()}
 
 
 def compute(subject: Subject, found: Found, clock: Clock, tell: Tell) -> Calibration:
@@ -83,14 +91,20 @@ def compute(subject: Subject, found: Found, clock: Clock, tell: Tell) -> Calibra
     form = real_form(spec, subject.given, "f32")
     x, w = (form.given[t.name] for t in (spec.input, spec.weight))
     data = layer(form.spec, x, w)
-    kinds = ((OWN, ratio_of(x, w), rounding_of(spec)), (REPORT, subject.ratio, "toward_zero"))
     most, curves = Clock(0.7 * clock.left), []
-    for (kind, ratio, rounding), dtype in product(kinds, ORDER):
+    for kind, dtype, ratio, rounding in _wanted(ratio_of(x, w), subject.ratio, rounding_of(spec)):
         tell(f"{dtype}, ratio {ratio:g}")
         curves.append((kind, sweep(data, dtype, ratio, rounding, most)))
     late = [f"{TITLE}: {s.curve.dtype}, ratio {s.curve.ratio:g}, N = {runs(s.missing)}" for _, s in curves if s.missing]
     choices = list(_choices(form.spec, data, clock, tell, late)) if spec.input.dtype == "f32" else []
     return Calibration(tuple(curves), tuple(choices), tuple(late))
+
+
+def _wanted(own: float, report: float, rounding: str) -> list[tuple[str, str, float, str]]:
+    """Kind, type, ratio and rounding of each curve, in the order in which they are computed."""
+    found = [(OWN, dtype, own, rounding) for dtype in ORDER] + [(REPORT, dtype, report, TRUNCATES) for dtype in ORDER]
+    few = ("i16", "i8")
+    return [*found, *((RATIO, d, own, TRUNCATES) for d in few), *((ALIKE, d, 1.0, TRUNCATES) for d in few)]
 
 
 def _choices(spec: ConvSpec, data: Layer, clock: Clock, tell: Tell, late: list[str]) -> Iterator[Choice]:
@@ -119,8 +133,10 @@ def show(subject: Subject, found: Found, result: Calibration) -> Shown:
         for kind in (OWN, REPORT)
     ]
     bends = {f"v_bends_{dtype}": _bends(curve) for dtype in DTYPES if (curve := result.of(OWN, dtype))}
-    caption = "of {}: what is clamped and what becomes zero, ratio from the data."
-    shares = [Figure(svg(d), caption.format(n[-3:].strip("_")), "Shares over the input's scale") for n, d in bends.items()]
+    caption = "What is clamped and what becomes zero in {}; ratio from the data."
+    shares = [
+        Figure(svg(d), caption.format(n.removeprefix("v_bends_")), "Shares over the input's scale") for n, d in bends.items()
+    ]
     items: list[Item] = [Text(DEFINITIONS), Side(figures), _best(result), Side(shares), *_methods(result)]
     records = [(k, s, p) for k, s in result.curves for p in s.curve.points]
     before: list[tuple[str, Sequence[object]]] = [

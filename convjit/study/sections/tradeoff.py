@@ -30,6 +30,8 @@ A GPU's times are its own, on arrays in its memory.
 
 - NRMSE is the root mean square error against the real convolution in float64, over the range of the float64 result.
 - Exact is the share of outputs that are stored as the number of the output's type nearest to the float64 result.
+- The scales of integers are those of the least error on the V-curve; `half` is half of both, which leaves a bit of room in
+  every product, so that more of them are summed before sums must be widened.
 - Bytes are those of all tensors as stored, and of what is packed of them.
 - Energy is modelled, not measured: see the section on traffic and energy.
 """
@@ -37,7 +39,7 @@ A GPU's times are its own, on arrays in its memory.
 
 @dataclass(frozen=True)
 class TradeOff:
-    """The rows, and the programs of the types that run on the same arrays: (type, text)."""
+    """The rows, and the programs of the types that run on the same arrays: (their name, text)."""
 
     rows: tuple[Row, ...]
     programs: tuple[tuple[str, str], ...]
@@ -61,7 +63,7 @@ def compute(subject: Subject, found: Found, clock: Clock, tell: Tell) -> TradeOf
         subject.spec, subject.given, scales, targets=subject.hosts, threads=subject.threads, seconds=clock.left, tell=tell
     )
     programs = [
-        (v.dtype, str(v.form.spec))
+        (v.name, str(v.form.spec))
         for v in variants(subject.spec, subject.given, scales)
         if v.form is not None and v.algorithm == "direct" and v.form.given is subject.given
     ]
@@ -78,7 +80,7 @@ def show(subject: Subject, found: Found, result: TradeOff) -> Shown:
         Section(TITLE, items),
         {"tradeoff": Sheet.of(Row, result.rows)},
         drawings,
-        {f"{_file(dtype)}.conv": text for dtype, text in result.programs},
+        {f"{_file(name)}.conv": text for name, text in result.programs},
         _summary(result),
         tuple(f"{TITLE}: {_name(row)} was not timed. {row.why}" for row in result.rows if row.state == LEFT_OUT),
         len(wrong),
@@ -104,7 +106,7 @@ def panels(result: TradeOff) -> dict[str, object]:
     best = [row for row in rows if row.target != SCALAR and (row.threads == most or row.target.startswith("cuda"))]
     found = {}
     for name, chosen, title in (
-        ("tradeoff_all", rows, "NRMSE and speed-up, everything"),
+        ("tradeoff_all", _fastest(rows), "Every type and target, its faster number of threads"),
         ("tradeoff_scalar", one, "Scalar"),
         ("tradeoff_vector", best, f"Vectors, {plural(most, 'thread')}"),
     ):
@@ -115,6 +117,14 @@ def panels(result: TradeOff) -> dict[str, object]:
     return found
 
 
+def _fastest(rows: Sequence[Row]) -> list[Row]:
+    """Of each type and target the number of threads that takes less time."""
+    groups: dict[tuple[str, str], list[Row]] = {}
+    for row in rows:
+        groups.setdefault((row.name, row.target), []).append(row)
+    return [min(group, key=lambda row: row.seconds or 0.0) for group in groups.values()]
+
+
 def _series(rows: Sequence[Row], x: str, unit: float = 1.0, threads: int | None = None) -> list[Series]:
     """One for each target and number of threads, with the types as labels."""
     places: dict[str, list[Row]] = {}
@@ -122,7 +132,7 @@ def _series(rows: Sequence[Row], x: str, unit: float = 1.0, threads: int | None 
         if getattr(row, x) and threads in (None, row.threads):
             places.setdefault(_place(row), []).append(row)
     return [
-        Series(name, [(getattr(r, x) * unit, r.nrmse or 0.0) for r in group], labels=[r.dtype for r in group])
+        Series(name, [(getattr(r, x) * unit, r.nrmse or 0.0) for r in group], labels=[r.name for r in group])
         for name, group in places.items()
     ]
 
@@ -132,23 +142,26 @@ def _place(row: Row) -> str:
 
 
 def _table(result: TradeOff) -> Table:
-    header = (
-        "type", "target", "threads", "NRMSE", "max error", "exact", "time", "speed-up", "KiB", "energy (modelled)",
-        "scale of input", "scale of weight", "dataflow",
-    )  # fmt: skip
     rows = result.measured
+    columns: dict[str, list[object]] = {
+        "type": [r.name for r in rows],
+        "target": [r.target for r in rows],
+        "threads": [r.threads for r in rows],
+        "NRMSE": [f"{r.nrmse:.3e}" for r in rows],
+        "max error": [f"{r.max_error:.3e}" for r in rows],
+        "exact": [percent(r.exact) for r in rows],
+        "time": [milliseconds(r.seconds) for r in rows],
+        "speed-up": [r.speedup and f"{r.speedup:.2f}" for r in rows],
+        "KiB": [f"{(r.bytes or 0) / 1024:.1f}" for r in rows],
+        "energy (modelled)": [_microjoules(r.picojoules) for r in rows],
+        "scales of x, w": [f"{r.scale_x:.6g}, {r.scale_w:.6g}" if r.scale_x and r.scale_w else None for r in rows],
+        "dataflow": [r.dataflow for r in rows],
+    }
+    there = {name: cells for name, cells in columns.items() if any(c is not None for c in cells)}
     front = pareto(rows, "seconds", "nrmse")
-    cells = [
-        (
-            r.dtype, r.target, r.threads or "", r.nrmse, r.max_error, percent(r.exact), milliseconds(r.seconds),
-            "" if r.speedup is None else f"{r.speedup:.2f}", f"{(r.bytes or 0) / 1024:.1f}", _microjoules(r.picojoules),
-            r.scale_x, r.scale_w, r.dataflow,
-        )
-        for r in rows
-    ]  # fmt: skip
     marked = frozenset(i for i, row in enumerate(rows) if row in front)
     note = "Marked: on the Pareto front of error and time, so that no other row is better in one and no worse in the other."
-    return Table(header, cells, "Errors, times (measured), bytes and energy (modelled) of each row.", note, marked)
+    return Table([*there], [*zip(*there.values(), strict=True)], "What each row costs: errors and times measured.", note, marked)
 
 
 def _microjoules(picojoules: float | None) -> str | None:
@@ -179,20 +192,20 @@ def _of(rows: Sequence[Row]) -> str:
 def _commands(subject: Subject, result: TradeOff) -> list[Item]:
     """How a row is repeated by itself."""
     lines = [
-        command(subject, f"{_file(row.dtype)}.conv", "--target", row.target, "--threads", str(row.threads))
+        command(subject, f"{_file(row.name)}.conv", "--target", row.target, "--threads", str(row.threads))
         for row in result.measured
-        if row.dtype in dict(result.programs) and row.algorithm == "direct"
+        if row.name in dict(result.programs) and row.algorithm == "direct"
     ]
     note = "Each row by itself, in this folder (the programs lie beside this page)"
     return [Code("\n".join(lines), note, folded=True)] if lines else []
 
 
-def _file(dtype: str) -> str:
-    return f"{dtype.replace(' ', '')}"
+def _file(name: str) -> str:
+    return name.replace(" x ", "x").replace(" ", "_")
 
 
 def _name(row: Row) -> str:
-    return f"{row.dtype} on {_place(row)}"
+    return f"{row.name} on {_place(row)}"
 
 
 def _summary(result: TradeOff) -> tuple[str, ...]:
