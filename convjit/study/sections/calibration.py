@@ -132,7 +132,7 @@ def show(subject: Subject, found: Found, result: Calibration) -> Shown:
         Figure(svg(drawings[f"v_curve_{kind}"]), f"{_kind(result, kind)} Rings: the least error.", "NRMSE over the input's scale")
         for kind in (OWN, REPORT)
     ]
-    bends = {f"v_bends_{dtype}": _bends(curve) for dtype in DTYPES if (curve := result.of(OWN, dtype))}
+    bends = {f"v_bends_{dtype}": _bends(curve) for dtype in ("i16", "i8") if (curve := result.of(OWN, dtype))}
     caption = "What is clamped and what becomes zero in {}; ratio from the data."
     shares = [
         Figure(svg(d), caption.format(n.removeprefix("v_bends_")), "Shares over the input's scale") for n, d in bends.items()
