@@ -103,7 +103,9 @@ def computed(r: random.Random) -> Parts:
     """f32 tensors, multiplied as integers."""
     kind, rounding = r.choice(("i8", "i16", "i32")), r.choice(words.ROUNDINGS)
     more = ["bias b : f32[OC={oc}]"] if r.random() < 0.3 else []
-    clause = f"compute {kind} scale x {r.choice(('40', '2^7', '2^5'))}, w {r.choice(('30', '2^8'))} round {rounding}"
+    scale_x, scale_w = r.choice(("40", "2^7", "2^5")), r.choice(("30", "2^8", "ws per OC"))
+    more += ["param ws : f32[OC={oc}]"] if "per" in scale_w else []
+    clause = f"compute {kind} scale x {scale_x}, w {scale_w} round {rounding}"
     return ("f32[]", "f32[]", "f32[]"), more, [clause, r.choice(("", "then relu"))]
 
 
@@ -116,7 +118,8 @@ def arrays(spec: ConvSpec, seed: int) -> dict[str, NDArray[Any]]:
         kind = dtypes.get(tensor.dtype)
         if kind.kind == "float":
             values = rng.standard_normal(shape)
-            made[tensor.name] = (np.abs(values) * 0.01 + 0.001 if tensor.role == "param" else values).astype(kind.numpy)
+            unit = 100.0 if spec.compute else 0.01  # of factors, or of steps
+            made[tensor.name] = (np.abs(values) * unit + unit / 10 if tensor.role == "param" else values).astype(kind.numpy)
             continue
         low, high = (-1000, 1000) if tensor.role == "bias" else tensor.in_range or dtypes.limits(tensor.dtype)
         made[tensor.name] = rng.integers(low, high, shape, endpoint=True, dtype=np.int64).astype(kind.numpy)

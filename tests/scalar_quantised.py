@@ -179,7 +179,8 @@ def within(zy: int, end: float, sy: float, ends: tuple[int, int]) -> int:
 def computed(spec: ConvSpec, clause: Compute, arrays: Arrays, place: Place) -> tuple[int, tuple[float, float]]:
     """The exact sum of quantised numbers, and the scales in float32."""
     assert isinstance(clause.scales, tuple) and clause.round is not None
-    sx, sw = map(f32, clause.scales)
+    given = clause.scales[1]
+    sx, sw = f32(clause.scales[0]), f32(float(arrays[given][place["OC"]]) if isinstance(given, str) else given)
     ends, to_whole = LIMITS[clause.dtype], WHOLE[clause.round]
     return sum(quantised(x, sx, ends, to_whole) * quantised(w, sw, ends, to_whole)
                for x, w in pairs(spec, arrays, place)), (sx, sw)  # fmt: skip

@@ -111,7 +111,7 @@ class Draw:
             lambda: [f"then clip {r.choice(['-1.5', '0', '(1/4)'])} {r.choice(['1', '2^0'.join('()'), '6'])}"],
             lambda: [f"then leaky_relu {r.choice(['0.1', '-1e-2'])}"],
             lambda: [self.residual("r", dtype), f"then {r.choice(['add', 'mul'])} r"],
-            lambda: ["param s : f32[OC]", "then scale s per OC"],
+            lambda: [f"param s : f32[OC]{'' if self.plain else self.held('0.5', '-2', '(1/3)')}", "then scale s per OC"],
         ]
         for step in r.sample(steps, r.choice([0, 0, 1, 2])):
             lines += step()
@@ -138,7 +138,7 @@ class Draw:
             x, w, r.choice(["u8 scale 0.1 zero 3", "i8 scale 2^-4", "f32"]), " scale 0.02 zero 12",
             " scale ws per OC zero wz per OC" if per else " scale 1/64",
         )  # fmt: skip
-        lines += ["param ws : f32[OC]", f"param wz : {w}[OC]"] if per else []
+        lines += [f"param ws : f32[OC]{self.held('0.01', '2^-6')}", f"param wz : {w}[OC]{self.held('0', '12')}"] if per else []
         profile = r.choice(words.PROFILES) if "f32[" not in lines[2] else ""
         lines += [f"requantize {profile}"] if profile else []
         real = profile not in words.INTEGER_PROFILES  # those have no real numbers that something could be added to
@@ -146,6 +146,11 @@ class Draw:
         if real and r.random() < 0.3:
             lines += [self.residual("r", "i8") + " scale 0.5 zero -3", "then add r"]
         return lines
+
+    def held(self, *numbers: str) -> str:
+        """The numbers of a vector, or none."""
+        several = ", ".join(self.r.choice(numbers) for _ in range(self.sizes["OC"]))
+        return self.r.choice(["", f" = {self.r.choice(numbers)}", f" = ({several})"])
 
     # --- clauses
 
@@ -166,8 +171,9 @@ class Draw:
         lines += [r.choice(["target cpu:avx2", "target cuda", "threads 2"])] if r.random() < 0.3 else []
         if dtype == "f32" and r.random() < 0.4:
             rounding = r.choice(["", *(f" round {word}" for word in words.ROUNDINGS)])
-            factors = r.choice(["auto", "x 2^7, w 2^7*500", "w 1.5, x 3"])
-            lines.append(r.choice(["compute tf32", f"compute i16 scale {factors}{rounding}"]))
+            factors = r.choice(["auto", "x 2^7, w 2^7*500", "w 1.5, x 3", "x 3, w ws per OC"])
+            lines += [f"param ws : f32[OC]{self.held('0.5', '2^7')}"] if "per" in factors else []
+            lines.append(f"compute i16 scale {factors}{rounding}" if "per" in factors or r.random() < 0.5 else "compute tf32")
         return lines
 
 

@@ -62,7 +62,7 @@ def calibrate(
     Raises `ConvError` for arrays that do not fit, NaN, infinity, tensors of zeros, specs that have no scales, and words or
     numbers that cannot be.
     """
-    check_word(method, tuple(METHODS), "method of calibration")
+    check_word(method, tuple(METHODS), "method")
     wishes = Wishes(ratio, check_percent(percentile), None if exponents is None else tuple(exponents))
     given = spec.compute.scales[1] if spec.compute and isinstance(spec.compute.scales, tuple) else spec.weight.scale
     vector = isinstance(given, str) if per_channel is None else bool(per_channel)
@@ -112,7 +112,7 @@ def _compute_type(spec: ConvSpec, dtype: str | None) -> str:
     if chosen is None or (dtype is None and dtypes.is_float(chosen)):
         hint = "Give dtype='i8', 'i16' or 'i32', or write 'compute i8 scale auto'."
         raise ConvError.of(f"'{spec.name}' does not say in which integers it is computed.", spec.place("compute"), hint=hint)
-    check_word(chosen, COMPUTED, "integer type of 'compute'")
+    check_word(chosen, COMPUTED, "integer type")
     return chosen
 
 

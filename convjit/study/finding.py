@@ -1,35 +1,39 @@
-"""A conclusion of the report that this project grew from, beside what this study found."""
+"""A claim, and what was measured of it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-CONFIRMED, NOT, OPEN = "confirmed", "not confirmed", "not measured here"
+CONFIRMED, REFUTED, OPEN = "confirmed", "not confirmed", "not measured here"
+"""What becomes of a claim."""
 
 NEAR = 0.1
-"""A factor that the report gives counts as confirmed within a tenth of it, or beyond it in its own direction."""
+"""A factor that is claimed counts as confirmed within a tenth of it."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """`section` is that of the report; `figure` says what was found, or why nothing was."""
+    """One conclusion checked: what is claimed, where, the measured figures in words, and whether they bear it out."""
 
-    section: str
     claim: str
-    verdict: str
+    source: str
     figure: str
+    verdict: str
+
+    def __str__(self) -> str:
+        return f"{self.verdict}: {self.claim} ({self.source}) {self.figure}"
 
 
-def judged(section: str, claim: str, holds: bool, figure: str) -> Finding:
-    """A finding about something that was measured."""
-    return Finding(section, claim, CONFIRMED if holds else NOT, figure)
+def finding(claim: str, source: str, figure: str, holds: bool) -> Finding:
+    """A claim that holds or does not."""
+    return Finding(claim, source, figure, CONFIRMED if holds else REFUTED)
 
 
-def unknown(section: str, claim: str, why: str) -> Finding:
-    """A finding about something that this study has no figures of."""
-    return Finding(section, claim, OPEN, why)
+def unmeasured(claim: str, source: str, why: str) -> Finding:
+    """A claim about something that there are no figures of."""
+    return Finding(claim, source, why, OPEN)
 
 
-def near(found: float, wanted: float) -> bool:
+def near(found: float, claimed: float) -> bool:
     """Whether two factors differ by a tenth at most."""
-    return abs(found / wanted - 1) <= NEAR
+    return abs(found / claimed - 1) <= NEAR

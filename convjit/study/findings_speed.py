@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from convjit.study.finding import Finding, judged, near, unknown
+from convjit.study.finding import Finding, finding, near, unmeasured
 from convjit.study.hosts import SCALAR
 from convjit.study.sections.tradeoff import TradeOff
 from convjit.study.show import milliseconds, plural
@@ -27,18 +27,20 @@ def _scalar(result: TradeOff) -> Iterator[Finding]:
     base = result.best("f32", _one_scalar)
     rows = [row for dtype in INTEGERS if (row := result.best(dtype, _one_scalar))]
     if base is None or not rows:
-        yield unknown("5.2.3", claim, "There are no times of scalar integers.")
+        yield unmeasured(claim, "§5.2.3", "There are no times of scalar integers.")
         return
     factors = {row.dtype: _ratio(base, row) for row in rows}
     figure = ", ".join(f"{dtype} {factor:.2f} times" for dtype, factor in factors.items())
-    yield judged("5.2.3", claim, all(1 < f < 1.4 for f in factors.values()), f"Speed over scalar f32, one thread: {figure}.")
+    holds = all(1 < f < 1.4 for f in factors.values())
+    yield finding(claim, "§5.2.3", f"Speed over scalar f32, one thread: {figure}.", holds)
     claim = "Vectors and threads make quantised code about 10 times as fast as scalar code."
     pairs = [(row, best) for row in rows if (best := result.best(row.dtype, _vector))]
     if not pairs:
-        yield unknown("5.2.3", claim, "There are no times of vector code.")
+        yield unmeasured(claim, "§5.2.3", "There are no times of vector code.")
         return
     figure = ", ".join(f"{b.name} {_ratio(a, b):.1f} times ({_place(b)})" for a, b in pairs)
-    yield judged("5.2.3", claim, all(_ratio(a, b) >= 9 for a, b in pairs), f"Over scalar code of the same type: {figure}.")
+    holds = all(_ratio(a, b) >= 9 for a, b in pairs)
+    yield finding(claim, "§5.2.3", f"Over scalar code of the same type: {figure}.", holds)
 
 
 def _alike(result: TradeOff) -> Finding:
@@ -46,14 +48,14 @@ def _alike(result: TradeOff) -> Finding:
     errors = {d: {r.nrmse for r in result.measured if r.dtype == d and r.name == d} for d in INTEGERS}
     there = {d: e for d, e in errors.items() if e}
     if not there:
-        return unknown("5.2.3", claim, "There are no rows of integers.")
+        return unmeasured(claim, "§5.2.3", "There are no rows of integers.")
     text = ", ".join(f"{d} {', '.join(f'{e:.3e}' for e in sorted(found, key=float))}" for d, found in there.items())  # type: ignore[arg-type]
-    return judged("5.2.3", claim, all(len(e) == 1 for e in there.values()), f"NRMSE on all targets: {text}.")
+    return finding(claim, "§5.2.3", f"NRMSE on all targets: {text}.", all(len(e) == 1 for e in there.values()))
 
 
 VECTORS: tuple[tuple[str, str, str, Callable[[float], bool]], ...] = (
-    ("5.2.3", "INT32 with AVX does not pay: it takes 8% more time than f32.", "i32", lambda f: f < 1),
-    ("5.2.4", "INT16 with AVX is about 1.5 times as fast as f32.", "i16", lambda f: near(f, 1.5) or f > 1.5),
+    ("§5.2.3", "INT32 with AVX does not pay: it takes 8% more time than f32.", "i32", lambda f: f < 1),
+    ("§5.2.4", "INT16 with AVX is about 1.5 times as fast as f32.", "i16", lambda f: near(f, 1.5) or f > 1.5),
 )
 """Section, claim, type, and what the speed over f32 must be."""
 
@@ -63,11 +65,11 @@ def _vectors(result: TradeOff) -> Iterator[Finding]:
     for section, claim, dtype, holds in VECTORS:
         a, b = (result.best(t, _on("cpu:avx2")) for t in ("f32", dtype))
         if a is None or b is None:
-            yield unknown(section, claim, _why(result, "cpu:avx2", dtype))
+            yield unmeasured(claim, section, _why(result, "cpu:avx2", dtype))
             continue
         factor = _ratio(a, b)
         figure = f"{b.name} takes {milliseconds(b.seconds)}, f32 {milliseconds(a.seconds)} on cpu:avx2: {factor:.2f} times as fast."
-        yield judged(section, claim, holds(factor), figure)
+        yield finding(claim, section, figure, holds(factor))
 
 
 def _bytes(result: TradeOff) -> Iterator[Finding]:
@@ -77,11 +79,12 @@ def _bytes(result: TradeOff) -> Iterator[Finding]:
         byte = result.best("i8", _on(target))
         others = [row for d in ("f32", "i32", "i16") if (row := result.best(d, _on(target)))]
         if byte is None or len(others) < 3:
-            yield unknown("5.2.5", claim, _why(result, target, "i8"))
+            yield unmeasured(claim, "§5.2.5", _why(result, target, "i8"))
             continue
         figure = ", ".join(f"{_ratio(row, byte):.2f} times as fast as {row.dtype}" for row in others)
         holds = all(_ratio(row, byte) > 1 for row in others)
-        yield judged("5.2.5", claim, holds, f"INT8 takes {milliseconds(byte.seconds)}: {figure}; NRMSE {byte.nrmse:.2e}.")
+        text = f"INT8 takes {milliseconds(byte.seconds)}: {figure}; NRMSE {byte.nrmse:.2e}."
+        yield finding(claim, "§5.2.5", text, holds)
 
 
 def _gpu(result: TradeOff) -> Finding:
@@ -89,11 +92,11 @@ def _gpu(result: TradeOff) -> Finding:
     base = result.best("f32", _one_scalar)
     row = result.best("f32", lambda r: r.target.startswith("cuda"))
     if base is None or row is None:
-        return unknown("5.2.2", claim, _why(result, "cuda", "f32"))
+        return unmeasured(claim, "§5.2.2", _why(result, "cuda", "f32"))
     factor = _ratio(base, row)
     holds = factor >= 36 and (row.nrmse or 0) <= 2 * (base.nrmse or 0)
     figure = f"{factor:.0f} times ({row.dataflow}, {milliseconds(row.seconds)} in the GPU's memory), NRMSE {row.nrmse:.2e}."
-    return judged("5.2.2", claim, holds, figure)
+    return finding(claim, "§5.2.2", figure, holds)
 
 
 def _why(result: TradeOff, target: str, dtype: str) -> str:

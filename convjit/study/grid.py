@@ -75,8 +75,9 @@ def with_step(step: Array, low: Array, high: Array, ends: Ends, symmetric: bool)
 
 
 def shortest(step: Array) -> NDArray[np.float64]:
-    """Numbers of float32, each as the float64 with the fewest decimal digits that is rounded to it."""
-    single = np.asarray(step, np.float32)
+    """Numbers of float32, each as the float64 with the fewest decimal digits that is rounded to it; those beyond float32 as
+    its greatest, which no scale can be."""
+    single = np.minimum(step, np.finfo(np.float32).max).astype(np.float32)
     digits = [float(str(value)) for value in single.ravel()]
     return np.array(digits, np.float64).reshape(single.shape)
 

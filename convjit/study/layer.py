@@ -119,11 +119,10 @@ def _holds(dtype: str, values: Integers) -> bool:
 
 def real(name: str, array: NDArray[Any]) -> Floats:
     """The array as float32. `ConvError` for what is no array of real numbers, and for NaN and infinity."""
-    try:
-        with np.errstate(over="ignore"):
-            values = np.ascontiguousarray(array, np.float32)
-    except (TypeError, ValueError):
-        raise ConvError.of(f"The array '{name}' holds {array.dtype}, which are no real numbers.") from None
+    if array.dtype.kind not in "biuf" and array.dtype not in (t.numpy for t in dtypes.TYPES.values()):
+        raise ConvError.of(f"The array '{name}' holds {array.dtype}, which are no real numbers.")
+    with np.errstate(over="ignore"):
+        values = np.ascontiguousarray(array, np.float32)
     finite = np.isfinite(values)
     if not finite.all():
         where = [int(i) for i in np.argwhere(~finite)[0]]

@@ -126,7 +126,7 @@ def _ratio(scheme: Scheme, wanted: float | str) -> Array:
     """The weight's scale over the input's: given, or of the two distributions (of each output channel's)."""
     if not isinstance(wanted, str):
         return np.asarray(check_ratio(wanted)) * np.ones(_channels(scheme))
-    check_word(wanted, ("max", "std"), "way to take the ratio")
+    check_word(wanted, ("max", "std"), "ratio")
     rows = ranges.by_channel(scheme.data.w, scheme.axis)
     x = scheme.data.x.astype(np.float64)
     if wanted == "std":

@@ -68,7 +68,7 @@ def sparsity(
 
 def sparsity_of(data: Layer, dtype: str, scale_x: float, scale_w: float, rounding: str) -> Sparsity:
     """As `sparsity`, for a layer that serves several measurements."""
-    check_word(dtype, DTYPES, "type of a curve")
+    check_word(dtype, DTYPES, "type")
     if not in_range(scale_x, scale_w):
         raise ConvError.of(
             f"The scales {scale_x:g} and {scale_w:g} cannot be used.",

@@ -121,7 +121,7 @@ def curve_of(
     data: Layer, dtype: str, exponents: Iterable[int] | None = None, ratio: float | str = "max", rounding: str = "half_even"
 ) -> Curve:
     """As `curve`, for a layer whose reference and kernels serve several curves."""
-    check_word(dtype, DTYPES, "type of a curve")
+    check_word(dtype, DTYPES, "type")
     check_word(rounding, tuple(quantize.ROUNDINGS), "rounding")
     number = ratio_of(data.x, data.w, ratio) if isinstance(ratio, str) else check_ratio(ratio)
     wanted = default_exponents(dtype, data.x, data.w, number) if exponents is None else exponents
@@ -162,7 +162,7 @@ def default_exponents(
 
     With data, from where the largest value becomes about 1 to four steps behind the last N at which nothing is clamped.
     """
-    check_word(dtype, DTYPES, "type of a curve")
+    check_word(dtype, DTYPES, "type")
     if x is None or w is None:
         return REPORT_EXPONENTS[dtype]
     high = dtypes.limits(dtype)[1]
@@ -173,7 +173,7 @@ def default_exponents(
 def ratio_of(x: NDArray[Any], w: NDArray[Any], by: str = "max") -> float:
     """The weight's scale over the input's that brings both to a similar range: the quotient of their largest absolute
     values ("max": both meet the ends of their type at the same N), or of their standard deviations ("std")."""
-    check_word(by, ("max", "std"), "way to take the ratio")
+    check_word(by, ("max", "std"), "ratio")
     spread = greatest if by == "max" else lambda v: float(np.std(v, dtype=np.float64))
     return check_ratio(spread(x) / spread(w) if spread(w) else 0.0)
 
@@ -197,7 +197,7 @@ def check_word(word: str, choices: Sequence[str], what: str) -> None:
     """`ConvError` for a word that is none of the choices."""
     if word not in choices:
         hint = did_you_mean(word, choices) if isinstance(word, str) else ()
-        raise ConvError.of(f"There is no {what} {word!r}.", note=f"There are {', '.join(choices)}.", hint=hint)
+        raise ConvError.of(f"Unknown {what} {word!r}.", note=f"There are {', '.join(choices)}.", hint=hint)
 
 
 def in_range(scale_x: float, scale_w: float) -> bool:

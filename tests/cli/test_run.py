@@ -296,3 +296,38 @@ def test_the_interpreter_runs_too(convjit: CommandLine) -> None:
     assert outcome.status == 0
     assert outcome.out.startswith("small: output_stationary (auto) on interpret, the kernel for cpu:scalar\n")
     assert ": right\n" in outcome.out
+
+
+AUTO = """\
+conv auto {
+    input  x : f32[N=?, H=5, W=6, C=3]
+    weight w : f32[KH=3, KW=3, OC=4, IC=3]
+    param  s : f32[OC] = (1, 2, 3, 4)
+    compute i8 scale auto
+    then scale s per OC
+}
+"""
+
+
+def test_scales_are_found_for_the_data_of_the_run(convjit: CommandLine) -> None:
+    outcome = convjit("run", convjit.file(AUTO), "--target", "cpu:scalar")
+    assert (outcome.status, outcome.err) == (0, "")
+    found = re.search(r"calibrated on these data: (compute i8 scale x \S+, w \S+ round half_even)\n", outcome.out)
+    assert found and re.search(r"  s  f32\[OC=4\] +of the program\n", outcome.out)
+    fixed = convjit("run", convjit.file(AUTO.replace("compute i8 scale auto", found[1])), "--target", "cpu:scalar")
+    line = next(line for line in outcome.out.splitlines() if "exact: every element" in line)
+    assert line in fixed.out and "calibrated" not in fixed.out
+
+
+def test_scales_that_data_do_not_have(convjit: CommandLine) -> None:
+    np.save(convjit.folder / "x.npy", np.zeros((1, 5, 6, 3), np.float32))
+    outcome = convjit("run", convjit.file(AUTO), "--input", "x.npy")
+    assert outcome.status == 2 and "The array 'x' holds nothing but zeros." in outcome.err
+
+
+@pytest.mark.parametrize("command", [("explain",), ("dump", "--stage", "nest")])
+def test_without_data_there_are_no_scales(convjit: CommandLine, command: tuple[str, ...]) -> None:
+    outcome = convjit(command[0], convjit.file(AUTO), *command[1:])
+    assert outcome.status == 3 and outcome.out == ""
+    assert "'scale auto' needs data to take its scales from." in outcome.err
+    assert "hint: convjit.calibrate(spec, x, w) finds the scales for data" in outcome.err

@@ -47,6 +47,10 @@ def test_tensor() -> None:
     plain = (ast.Axis("OC"),)
     assert sparse == ast.Tensor("weight", word("w"), word("i8"), plain, None, word("sparse"), scale, zero)
     assert clause("param s : f32[OC]") == ast.Tensor("param", word("s"), word("f32"), plain)
+    held = ast.Tensor("param", word("s"), word("f32"), plain, values=(number(2),))
+    assert clause("param s : f32[OC] = 2") == clause("param s : f32[OC] = (2)") == held
+    several = (number(2), ast.Negative(number("0.5")))
+    assert clause("param s : f32[OC] = (2,\n -0.5)") == ast.Tensor("param", word("s"), word("f32"), plain, values=several)
 
 
 def test_expressions_bind_as_in_mathematics() -> None:
@@ -74,6 +78,8 @@ def test_clauses() -> None:
     factors = (ast.Factor(word("x"), ast.Power(number(2), 7)), ast.Factor(word("w"), number(3)))
     expected = ast.Compute(word("i16"), factors, word("floor"))
     assert clause("compute i16 scale x 2^7, w 3 round floor") == expected
+    channels = (ast.Factor(word("x"), number(3)), ast.Factor(word("w"), ast.Per("ws", "OC")))
+    assert clause("compute i8 scale x 3, w ws per OC") == ast.Compute(word("i8"), channels)
     assert clause("algorithm winograd 4") == ast.Algorithm(word("winograd"), 4)
     assert clause("algorithm auto") == ast.Algorithm(word("auto"))
     assert clause("error 1e-5") == ast.Error(number("1e-5"))

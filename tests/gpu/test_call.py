@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import convjit
+from convjit import api
 from convjit.runtime.compiled import BoundConv, CompiledConv
 from convjit.runtime.device_array import DeviceArray
 from convjit.spec.reference import reference
@@ -43,6 +44,23 @@ def test_results_are_exact(driver: Driver, name: str) -> None:
     result = kernel(**on_device(driver, given))
     assert isinstance(result, DeviceArray)
     np.testing.assert_array_equal(result.numpy(), reference(kernel.spec, *given.values()))
+
+
+def test_vectors_of_the_program_lie_beside_the_arrays(driver: Driver) -> None:
+    clauses = "input x : f32[N=1, H=3, W=4, C=2]; weight w : f32[KH=3, KW=3, OC=4, IC]; param s : f32[OC] = (1, 2, 3, 4); then scale s per OC"
+    case = Case("held", clauses, "n:block oh:block ow:block oc/4:thread [y] kh kw c [w] oc:unroll\npack w: kh kw c oc")
+    c = case.on("cuda:sm_90a")
+    driver.add(c.kernels)
+    kernel, given = api.finish(c, None), arrays(case)
+    other = given.pop("s")
+    device = on_device(driver, given)
+    for call in (kernel, kernel.bind(w=device["w"])):
+        result = call(**{k: v for k, v in device.items() if k == "x" or call is kernel})
+        np.testing.assert_array_equal(result.numpy(), reference(kernel.spec, **given))
+    for call in (kernel, kernel.bind()):
+        assert call(**device).numpy().shape == (1, 1, 2, 4)
+    named = kernel(**device, **on_device(driver, {"s": other}))
+    np.testing.assert_array_equal(named.numpy(), reference(kernel.spec, **given, s=other))
 
 
 def test_a_bound_kernel_packs_once(driver: Driver) -> None:

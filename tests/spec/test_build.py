@@ -51,6 +51,19 @@ def test_small_ones() -> None:
     assert Conv(input=X, weight=W, pad=[(0, 1), 2], transposed=True).transposed
 
 
+def test_vectors_that_the_program_holds() -> None:
+    numbers = np.linspace(0.5, 4, 8, dtype=np.float32)
+    param = [("s", "f32", "OC", {"values": numbers}), ("ws", "f32", {"OC": 8}, {"values": 0.25})]
+    spec = Conv(input=X, weight=W, param=param, then=[("scale", "s")], compute="i8 scale x 3, w ws per OC")
+    assert spec.tensor("s").values == (0.5, 1, 1.5, 2, 2.5, 3, 3.5, 4) and spec.tensor("ws").values == (0.25,) * 8
+    assert spec.compute and spec.compute.scales == (3.0, "ws")
+    text = str(spec)
+    assert "param s : f32[OC=8] = (0.5, 1, 1.5, 2, 2.5, 3, 3.5, 4)" in text and "param ws : f32[OC=8] = 0.25" in text
+    assert "compute i8 scale x 3, w ws per OC round half_even" in text
+    assert from_text(text)["conv"] == spec
+    assert "The param has an unknown option 'scale'.\n  hint: There are values." in refused(param=("s", "f32", "OC", {"scale": 1}))
+
+
 def refused(**given: Any) -> str:
     with pytest.raises(ConvError) as error:
         Conv(**{"input": X, "weight": W, **given})

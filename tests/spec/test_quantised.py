@@ -229,6 +229,18 @@ def test_compute_in_integers(dtype: str, rounding: str) -> None:
         assert same(reference(spec, **arrays), scalar_quantised.convolve(spec, arrays))
 
 
+@pytest.mark.parametrize("dtype", ["i8", "i16", "i32"])
+def test_compute_with_a_scale_for_each_channel(dtype: str) -> None:
+    stream = np.random.default_rng(6)
+    spec = one(COMPUTE.format(f"param ws : f32[OC]; compute {dtype} scale x 30, w ws per OC round half_away"))
+    arrays = {
+        "x": stream.normal(0, 3, (1, 20, 2)).astype(np.float32), "w": stream.normal(0, 1, (2, 2, 2)).astype(np.float32),
+        "b": stream.normal(0, 1, 2).astype(np.float32), "r": stream.normal(0, 1, (1, 21, 2)).astype(np.float32),
+        "ws": np.array([70.3, 0.21], np.float32),
+    }  # fmt: skip
+    assert same(reference(spec, **arrays), scalar_quantised.convolve(spec, arrays))
+
+
 def test_i32_saturates_at_its_own_end() -> None:
     spec = one("""conv a {
         input x : f32[N=1, W=4, C=2]; weight w : f32[OC=1, KW=1, IC=2]; compute i32 scale x 1, w 1

@@ -25,9 +25,8 @@ from convjit.study.sweep import Swept, runs, sweep
 from convjit.study.vcurve import DTYPES, Curve, Point, ratio_of, rounding_of
 
 TITLE = "Calibration and V-curve"
-OWN, REPORT, RATIO, ALIKE = "own", "report", "ratio", "alike"
-"""Kinds of curves: the ratio of scales from the data; the report's ratio and rounding; the data's ratio with its rounding;
-and the same scale for both tensors."""
+OWN, REPORT = "own", "report"
+"""Kinds of curves: the ratio of scales from the data, rounding as the spec says; and the report's ratio and rounding."""
 
 ORDER = ("i16", "i8", "i32", "i4")
 """In which the curves are computed, as long as there is time."""
@@ -102,9 +101,7 @@ def compute(subject: Subject, found: Found, clock: Clock, tell: Tell) -> Calibra
 
 def _wanted(own: float, report: float, rounding: str) -> list[tuple[str, str, float, str]]:
     """Kind, type, ratio and rounding of each curve, in the order in which they are computed."""
-    found = [(OWN, dtype, own, rounding) for dtype in ORDER] + [(REPORT, dtype, report, TRUNCATES) for dtype in ORDER]
-    few = ("i16", "i8")
-    return [*found, *((RATIO, d, own, TRUNCATES) for d in few), *((ALIKE, d, 1.0, TRUNCATES) for d in few)]
+    return [(OWN, dtype, own, rounding) for dtype in ORDER] + [(REPORT, dtype, report, TRUNCATES) for dtype in ORDER]
 
 
 def _choices(spec: ConvSpec, data: Layer, clock: Clock, tell: Tell, late: list[str]) -> Iterator[Choice]:

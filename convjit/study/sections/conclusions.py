@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
+from convjit.spec import layout
+from convjit.spec.conv import ConvSpec
 from convjit.study.clock import Clock
-from convjit.study.finding import CONFIRMED, NEAR, NOT, Finding
-from convjit.study.findings_error import error, zeros
+from convjit.study.finding import CONFIRMED, NEAR, REFUTED, Finding, unmeasured
 from convjit.study.findings_speed import speed
 from convjit.study.page import Code, Section, Table, Text
 from convjit.study.part import Found, NotApplicable, Part, Shown, Subject, Tell
-from convjit.study.sections.calibration import Calibration
-from convjit.study.sections.sparsity import Zeros
+from convjit.study.real import Array
+from convjit.study.report_findings import findings, report_spec
 from convjit.study.sections.tradeoff import TradeOff
 from convjit.study.sheet import Sheet
 
@@ -23,6 +24,9 @@ convjit grew from a report that quantised a convolution, vectorised it and ran i
 something about a layer like this one stands here beside what this study found, on this machine and for these data. Errors and
 zeros are computed exactly; times are measured; a factor counts as confirmed within {NEAR:.0%} of it, or beyond it.
 """
+
+MOST = 4e9
+"""Operations of a layer up to which the conclusions on error are computed."""
 
 CNN = """\
 python examples/cnn_text.py          # recognised text of a pretrained CNN in f32, i16, i8
@@ -38,31 +42,54 @@ class Conclusions:
 
 
 def compute(subject: Subject, found: Found, clock: Clock, tell: Tell) -> Conclusions:
-    """From the results of the other parts."""
-    findings = tuple(sorted(_all(found), key=lambda finding: finding.section))
-    if not findings:
+    """Those on error from the arrays, those on speed from the trade-off."""
+    rows = found.of(TradeOff)
+    every = [*_errors(subject, tell), *(speed(rows) if rows else ())]
+    if not every:
         raise NotApplicable("no other part has results.")
-    return Conclusions(findings)
+    return Conclusions(tuple(sorted(every, key=lambda finding: finding.source)))
 
 
-def _all(found: Found) -> Iterator[Finding]:
-    calibration, counted, rows = found.of(Calibration), found.of(Zeros), found.of(TradeOff)
-    parts: list[Iterable[Finding]] = []
-    parts += [error(calibration)] if calibration else []
-    parts += [zeros(counted, calibration)] if counted else []
-    parts += [speed(rows)] if rows else []
-    for part in parts:
-        yield from part
+def _errors(subject: Subject, tell: Tell) -> Iterator[Finding]:
+    """The report's conclusions on error are about convolutions of its own form."""
+    spec, claim = subject.spec, "All conclusions on error, scales and zeros."
+    alike = replace(report_form(subject), name=spec.name) if len(spec.spatial) == 2 else None
+    if alike is None or spec.input.dtype != "f32" or _window(alike) != _window(spec) or spec.transposed:
+        why = "They are about 2-D convolutions of f32 with stride 1, `same` padding, no groups and no dilation."
+        yield unmeasured(claim, "§2, §5.2.6", why)
+    elif (spec.operations or 0) > MOST:
+        yield unmeasured(claim, "§2, §5.2.6", f"They take too long for more than {MOST:.0e} operations.")
+    else:
+        tell("error, scales and zeros")
+        yield from findings(*_in_report_order(subject))
+
+
+def report_form(subject: Subject) -> ConvSpec:
+    """The report's convolution of tensors of these shapes."""
+    return report_spec(*_in_report_order(subject))
+
+
+def _window(spec: ConvSpec) -> tuple[object, ...]:
+    return spec.stride, spec.dilation, spec.pad, spec.groups
+
+
+def _in_report_order(subject: Subject) -> tuple[Array, Array]:
+    """Input [N, H, W, C] and kernel [KH, KW, OC, IC]."""
+    x, w = subject.spec.input, subject.spec.weight
+    return (
+        subject.given[x.name].transpose(layout.permutation(x.axes, ("N", "H", "W", "C"))),
+        subject.given[w.name].transpose(layout.permutation(w.axes, ("KH", "KW", "OC", "IC"))),
+    )
 
 
 def show(subject: Subject, found: Found, result: Conclusions) -> Shown:
     """A table."""
-    rows = [(f"§{f.section}", f.claim, f.verdict, f.figure) for f in result.findings]
-    marked = frozenset(i for i, f in enumerate(result.findings) if f.verdict == NOT)
+    rows = [(f.source, f.claim, f.verdict, f.figure) for f in result.findings]
+    marked = frozenset(i for i, f in enumerate(result.findings) if f.verdict == REFUTED)
     table = Table(("of", "the report says", "here", "figure"), rows, "Conclusions and figures.", "Marked: not confirmed here.", marked)
-    counts = {v: sum(f.verdict == v for f in result.findings) for v in (CONFIRMED, NOT)}
+    counts = {v: sum(f.verdict == v for f in result.findings) for v in (CONFIRMED, REFUTED)}
     open_ = len(result.findings) - sum(counts.values())
-    line = f"The report's conclusions: {counts[CONFIRMED]} confirmed, {counts[NOT]} not, {open_} not measured here."
+    line = f"The report's conclusions: {counts[CONFIRMED]} confirmed, {counts[REFUTED]} not, {open_} not measured here."
     section = Section(TITLE, (Text(LEAD), table, Code(CNN, "Whole networks, by these commands")))
     return Shown(section, {"conclusions": Sheet.of(Finding, result.findings)}, summary=(line,))
 
