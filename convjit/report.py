@@ -4,16 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from convjit.cost.sizes import open_sizes
 from convjit.cost.traffic import traffic
 from convjit.kernel.ir import Kernel, Op, walk
 from convjit.kernel.pressure import pressure
 from convjit.machine.machine import Machine
 from convjit.pipeline import Compilation
-from convjit.spec import geometry
-from convjit.spec.conv import ConvSpec
-
-OPEN = {"N": 1, "D": 8, "H": 56, "W": 56}
-"""Open sizes for which the traffic is shown."""
 
 
 def profile(c: Compilation) -> str:
@@ -84,10 +80,3 @@ def _aligned(row: tuple[str, ...], widths: list[int]) -> Iterator[str]:
     """Two columns of words to the left, numbers to the right."""
     for column, (word, width) in enumerate(zip(row, widths, strict=True)):
         yield word.ljust(width) if column < 2 else word.rjust(width)
-
-
-def open_sizes(spec: ConvSpec) -> dict[str, int]:
-    """Values for the open sizes of a spec, at least as large as the kernel spans."""
-    reach = zip(spec.spatial, spec.kernel_size, spec.dilation, strict=True)
-    least = {axis: geometry.reach(kernel, dilation) for axis, kernel, dilation in reach}
-    return {axis: max(OPEN[axis], least.get(axis, 1)) for axis in spec.open_sizes}

@@ -20,13 +20,13 @@ from pathlib import Path
 import numpy as np
 
 from convjit import api, machine
-from convjit.bench.bandwidth import bandwidths
 from convjit.bench.candidate import Array, Builder, Candidate
 from convjit.bench.libraries import LIBRARIES, preparing
 from convjit.bench.peak import FLOATS, Types, highest
 from convjit.bench.pinning import release, spread
 from convjit.bench.request import Answer, Job
 from convjit.errors import ConvError
+from convjit.runtime.bandwidth import bandwidths
 from convjit.runtime.burst import Burst, burst
 
 

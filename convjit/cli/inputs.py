@@ -9,8 +9,8 @@ import numpy as np
 
 from convjit import dtypes
 from convjit.cli.stored import Array, Stored
+from convjit.cost.sizes import open_sizes
 from convjit.errors import ConvError, Diagnostic, did_you_mean
-from convjit.report import open_sizes
 from convjit.spec import geometry, layout
 from convjit.spec.conv import ConvSpec
 from convjit.spec.tensor import Tensor

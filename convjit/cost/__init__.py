@@ -1,1 +1,5 @@
-"""What a nest costs, in numbers that are read off it: nothing is run, and nothing is changed."""
+"""Numbers out of nests: accesses, operations, bytes between caches, energy."""
+
+from convjit.cost.total import Cost, cost
+
+__all__ = ["Cost", "cost"]

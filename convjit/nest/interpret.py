@@ -14,7 +14,7 @@ from typing import cast
 import numpy as np
 
 from convjit import dtypes
-from convjit.nest.counts import ENTRY, Counts, count, group_start, taps
+from convjit.nest.counts import ENTRY, Counts, Ledger, group_start, taps
 from convjit.nest.ir import Apply, Expr, If, Let, Loop, MulAdd, Nest, Number, Par, Prefetch, Stmt, Store, Sync
 from convjit.nest.meaning import apply
 from convjit.nest.memory import Memory
@@ -47,8 +47,9 @@ def interpret(
     sizes: Mapping[str, int] | None = None,
     ranges: Mapping[str, tuple[int, int]] | None = None,
     seed: int = 0,
+    counting: bool = True,
 ) -> Counts:
-    """Run the nest; what it writes is written in place, and the loads and stores are counted.
+    """Run the nest; what it writes is written in place, and the loads, stores and operations are counted (`counting`).
 
     `arrays` holds the elements of every buffer in memory, in the order of its layout, of any shape. `sizes` are the
     open sizes that do not follow from others, `ranges` the part (begin, end) of a thread axis that this worker does.
@@ -56,7 +57,7 @@ def interpret(
     at a race.
     """
     known = all_sizes(nest, sizes or {})
-    run = Interpreter(Memory(nest, arrays, known))
+    run = Interpreter(Memory(nest, arrays, known), counting)
     start: Env = dict(known)
     for worker in nest.workers:
         begin, end = (ranges or {}).get(worker.name, (0, worker.extent.value(known)))
@@ -75,11 +76,11 @@ def interpret(
 class Interpreter:
     """One run."""
 
-    def __init__(self, memory: Memory) -> None:
-        self.memory = memory
+    def __init__(self, memory: Memory, counting: bool) -> None:
+        self.memory, self.counting = memory, counting
         self.counts = Counts()
-        self.counted = frozenset(b.name for b in memory.nest.buffers if b.level != "registers")
         self.chains: dict[int, Chain | None] = {}
+        self.ledgers: dict[int, Ledger] = {}
 
     def body(self, body: tuple[Stmt, ...], env: Env) -> None:
         """In order."""
@@ -140,7 +141,10 @@ class Interpreter:
             return
         for let in chain.lets:
             env = digits(let, env)
-        self.counts.add(count(chain.leaf, chain.loops[group:], chain.lets, env, self.counted))
+        if self.counting:
+            if id(chain) not in self.ledgers:
+                self.ledgers[id(chain)] = Ledger(chain.leaf, chain.loops[group:], chain.lets, self.memory.buffers)
+            self.ledgers[id(chain)].count(env, self.counts)
         self.execute(chain.leaf, env)
 
     def execute(self, stmt: Leaf, env: Env) -> None:

@@ -13,8 +13,8 @@ from click.testing import CliRunner, Result
 
 from bench import compare, measure
 from convjit import reference
-from convjit.bench import bandwidth
 from convjit.machine import get
+from convjit.runtime import bandwidth
 from convjit.runtime.detect import host
 from convjit.spec.conv import ConvSpec
 

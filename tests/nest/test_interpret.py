@@ -49,6 +49,13 @@ def test_convolution_with_borders_tails_and_registers() -> None:
     assert counts.accesses["y", "store"] == 6 * 2
     assert counts.elements["y", "store"] == 6 * 5
     assert ("y", "load") not in counts.accesses
+    products = pixels * 2 * 5  # a tap outside the image is left out, and so are lanes past the end
+    assert counts.operations == {("product", "f32"): products, ("sum", "f32"): products, ("max", "f32"): 6 * 5}
+    assert counts.instructions == {("product", "f32"): pixels * 2 * 2, ("sum", "f32"): pixels * 2 * 2, ("max", "f32"): 6 * 2}
+    assert counts.elements["x", "use"] == pixels * 2 * 2
+    assert counts.accesses["w", "use"] == pixels * 2 * 2 > counts.accesses["w", "load"]
+    assert counts.elements["y.r", "load"] == products + 6 * 5
+    assert counts.accesses["y.r", "store"] == pixels * 2 * 2 + 6 * 2
 
 
 def test_a_sum_in_memory_is_loaded_and_stored() -> None:
@@ -56,7 +63,8 @@ def test_a_sum_in_memory_is_loaded_and_stored() -> None:
     text = "  memory x: f32[k, i] of k=3 i=4\n  memory y: f32[i] of i=4\n"
     counts = run(text + "  for k.0 in 0..3; for i.0 in 0..4\n    y[i.0] += x[k.0, i.0] * x[k.0, i.0]", x=x, y=y)
     assert np.array_equal(y, (x * x).sum(0))
-    assert counts.elements == {("x", "load"): 24, ("y", "load"): 12, ("y", "store"): 12}
+    assert counts.elements == {("x", "load"): 24, ("x", "use"): 24, ("y", "load"): 12, ("y", "use"): 12, ("y", "store"): 12}
+    assert counts.operations == counts.instructions == {("product", "f32"): 12, ("sum", "f32"): 12}
 
 
 def test_integers_wrap() -> None:

@@ -57,11 +57,15 @@ def test_counts_of_threads() -> None:
     x, y = np.zeros((160, 64), np.float32), np.zeros(160, np.float32)
     counts = interpret(verify(parse(SUMS)), {"x": x, "y": y})
     assert counts.elements == {
-        ("x", "load"): 160 * 64,
+        ("x", "copy"): 160 * 64,  # asynchronously, past the registers
         ("x.s", "store"): 192 * 64,
         ("x.s", "load"): 2 * 192 * 64,
+        ("x.s", "use"): 2 * 192 * 64,
+        ("y.r", "store"): 192 * 64 + 192,
+        ("y.r", "load"): 192 * 64 + 160,
         ("y", "store"): 160,
     }
+    assert counts.operations == {("product", "f32"): 192 * 64, ("sum", "f32"): 192 * 64}
 
 
 RACE = "another thread is at this place of x.s, and no barrier between"

@@ -1,4 +1,4 @@
-"""How fast a machine reads memory that lies in its second- or third-level cache, or in neither.
+"""How fast a machine reads memory that lies in one of its caches, or in none.
 
 Every thread reads a block of its own again and again, with the widest vectors that the machine's code uses, in order.
 """
@@ -27,14 +27,16 @@ LEAST_MEMORY, MOST_MEMORY = 256 << 20, 1 << 30
 
 
 def bandwidths(machine: Machine, threads: int) -> dict[str, float]:
-    """Bytes per second that so many threads read together, by level: "L2", "L3", "memory"."""
+    """Bytes per second that so many threads read together, by level: "L1", "L2", "L3", "memory"."""
     return {level: _measure(machine, size, threads) for level, size in blocks(host(), threads).items()}
 
 
 def blocks(here: Host, threads: int) -> dict[str, int]:
-    """Bytes that each thread reads: half of its L2; four times its L2, as long as all fit L3; far more than L3."""
+    """Bytes that each thread reads: half of its L1 or L2; four times its L2, as long as all fit L3; far more than L3."""
     step = UNROLLED * 64
     sizes = {}
+    if here.l1:
+        sizes["L1"] = here.l1 // 2
     if here.l2:
         sizes["L2"] = here.l2 // 2
     if here.l3 > 8 * threads * max(here.l2, 1 << 18):

@@ -7,22 +7,22 @@ from dataclasses import replace
 import pytest
 
 from convjit import machine
-from convjit.bench import bandwidth
-from convjit.bench.bandwidth import _text, bandwidths, blocks
+from convjit.runtime import bandwidth
 from convjit.runtime.assemble import CodeTarget, assembly
+from convjit.runtime.bandwidth import _text, bandwidths, blocks
 from convjit.runtime.detect import host
 
-HERE = replace(host(), l2=1 << 20, l3=32 << 20)
+HERE = replace(host(), l1=32 << 10, l2=1 << 20, l3=32 << 20)
 
 
 def test_blocks_fit_their_level() -> None:
-    assert blocks(HERE, 1) == {"L2": 1 << 19, "L3": 4 << 20, "memory": 256 << 20}
-    assert blocks(HERE, 2) == {"L2": 1 << 19, "L3": 4 << 20, "memory": 128 << 20}
+    assert blocks(HERE, 1) == {"L1": 1 << 14, "L2": 1 << 19, "L3": 4 << 20, "memory": 256 << 20}
+    assert blocks(HERE, 2) == {"L1": 1 << 14, "L2": 1 << 19, "L3": 4 << 20, "memory": 128 << 20}
 
 
 def test_levels_that_cannot_be_told_apart_are_left_out() -> None:
-    assert list(blocks(HERE, 16)) == ["L2", "memory"]
-    assert list(blocks(replace(HERE, l2=0, l3=0), 1)) == ["memory"]
+    assert list(blocks(HERE, 16)) == ["L1", "L2", "memory"]
+    assert list(blocks(replace(HERE, l1=0, l2=0, l3=0), 1)) == ["memory"]
 
 
 def test_the_widest_loads_are_used() -> None:
