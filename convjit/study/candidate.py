@@ -25,6 +25,8 @@ from convjit.runtime.burst import burst
 from convjit.runtime.compiled import BoundConv, CompiledConv
 from convjit.runtime.device_array import DeviceArray
 from convjit.runtime.placement import aligned, empty
+from convjit.schedule.prove import proof
+from convjit.spec.certificate import Certificate
 from convjit.spec.conv import ConvSpec
 from convjit.spec.unsupported import refuse
 from convjit.study.real import Arrays, Form
@@ -40,8 +42,9 @@ BATCH, LEAST = 2e-3, 3
 @dataclass(frozen=True)
 class Candidate:
     """`result` is what the first call gave, `once` the seconds of a later one. `burst(threads, seconds)` calls it for about
-    that long and gives the median seconds of a call; `threads` is the number of CPU workers that it has when nothing is
-    asked (1 on a GPU, where it means nothing). `packed` are the bytes of what is packed at `bind` or in a call."""
+    that long and gives the median seconds of a call; `call(threads)` calls it once and returns when it is done. `threads`
+    is the number of CPU workers that it has when nothing is asked (1 on a GPU, where it means nothing). `packed` are the
+    bytes of what is packed at `bind` or in a call, `compilation` is that of what runs."""
 
     compilation: Compilation
     result: NDArray[Any]
@@ -49,6 +52,7 @@ class Candidate:
     threads: int
     packed: int
     burst: Callable[[int, float], float]
+    call: Callable[[int], object]
 
 
 def candidate(form: Form, machine: Machine, threads: int | None = None) -> Candidate:
@@ -70,12 +74,27 @@ def _on_cpu(c: Compilation, kernel: CompiledConv, form: Form) -> Candidate:
     start = time.perf_counter()
     call()
     once = time.perf_counter() - start
-    return Candidate(c, result, once, kernel.threads, packed_bytes(bound.program), partial(_burst, bound, call))
+    return Candidate(
+        _taken(c, kernel, bound), result, once, kernel.threads, packed_bytes(bound.program),
+        partial(_burst, bound, call), partial(_with_threads, bound, call),
+    )  # fmt: skip
+
+
+def _taken(c: Compilation, kernel: CompiledConv, bound: BoundConv) -> Compilation:
+    """The compilation of what runs: for integers perhaps one that relies on the certificate of the bound weights."""
+    if bound.kernel is kernel or not isinstance(bound.certificate, Certificate):
+        return c
+    return Compilation(c.spec, c.machine, c.syntax, c.runner, proof(bound.certificate))
 
 
 def _burst(bound: BoundConv, call: Callable[[], object], threads: int, seconds: float) -> float:
     bound.threads = threads
     return burst(call, seconds).median
+
+
+def _with_threads(bound: BoundConv, call: Callable[[], object], threads: int) -> object:
+    bound.threads = threads
+    return call()
 
 
 def _on_gpu(c: Compilation, kernel: CompiledConv, form: Form) -> Candidate:
@@ -88,7 +107,12 @@ def _on_gpu(c: Compilation, kernel: CompiledConv, form: Form) -> Candidate:
     result = out.numpy()
     seconds_of = partial(cuda.seconds, device, 0, call)
     packed = packed_bytes(bound.program)
-    return Candidate(c, result, seconds_of(LEAST), 1, packed, lambda _, seconds: batches(seconds_of, seconds))
+
+    def done(threads: int) -> None:
+        call()
+        cuda.synchronize(device, 0)
+
+    return Candidate(c, result, seconds_of(LEAST), 1, packed, lambda _, seconds: batches(seconds_of, seconds), done)
 
 
 MAKERS: dict[str, Callable[[Compilation, CompiledConv, Form], Candidate]] = {"cpu": _on_cpu, "cuda": _on_gpu}

@@ -22,6 +22,7 @@ from convjit.study.candidate import Candidate, candidate
 from convjit.study.clock import Clock
 from convjit.study.forms import BEST, Choices, Variant, reason, variants
 from convjit.study.hosts import SCALAR, Hosts, hosts
+from convjit.study.joules import measure, why_not
 from convjit.study.real import Array, Arrays, Form, Reals, nearest, real_output, truth
 from convjit.study.turns import Turn, in_turns
 
@@ -30,12 +31,15 @@ ANY = "*"
 """In a row that says something of all types, algorithms or targets."""
 
 SECONDS = 60.0
+JOULES = 0.3
+"""Seconds of calls over which the energy of a row is measured."""
+
 FEW = 2**21
 """Output elements up to which what is expected of a form is kept from one target to the next."""
 
 Key = tuple[str, str, str, str, int]
 Tell = Callable[[str], None]
-Energy = Callable[[Candidate], float | None]
+Energy = Callable[[str, Candidate], float | None]
 
 
 @dataclass(frozen=True)
@@ -45,7 +49,8 @@ class Row:
     `nrmse` (root mean square error over the truth's range) and `max_error` are against the real convolution in float64;
     `exact` is the share of elements that are stored as the numbers of the output's type nearest to it. `seconds` is
     measured; `speedup` is over f32 by the direct algorithm on `cpu:scalar` with one thread. `bytes` are those of the
-    tensors as stored and of what is packed of them, `picojoules` are modelled. Shares are from 0 to 1. `scale_x` and
+    tensors as stored and of what is packed of them, `picojoules` are modelled, `joules` are measured with idle subtracted (None
+    where the machine has no counter). Shares are from 0 to 1. `scale_x` and
     `scale_w` are what input and weight are multiplied by where integers are made of them, `scaling` the word for them; `dataflow` is that which was
     taken. `state` is "measured", "wrong", "refused", "absent" or "left out", and `why` says why where it is not the first.
     """
@@ -61,6 +66,7 @@ class Row:
     speedup: float | None = None
     bytes: int | None = None
     picojoules: float | None = None
+    joules: float | None = None
     scale_x: float | None = None
     scale_w: float | None = None
     scaling: str = ""
@@ -81,10 +87,11 @@ class Row:
 
 @dataclass(frozen=True)
 class Made:
-    """A row that lacks its time, and what gives it."""
+    """A row that lacks its time, what gives it, and the call."""
 
     row: Row
     turn: Turn
+    call: Callable[[], object]
 
 
 def tradeoff(
@@ -95,14 +102,14 @@ def tradeoff(
     targets: Hosts | None = None,
     threads: int | None = None,
     seconds: float = SECONDS,
-    energy: Energy = lambda _: None,
+    energy: Energy = lambda name, found: None,
     tell: Tell = lambda _: None,
 ) -> tuple[Row, ...]:
     """The rows of a spec without open sizes, on these arrays.
 
     `scales` of input and weight are those of the integer types; `targets` all by default. `threads`: how many there are beside 1 (by
     default, as many as a call takes). `seconds` are for all of it, half of them at most for what precedes the timing (f32
-    on the scalar CPU and the best target is always made). `energy` models the picojoules of a call. `tell` is
+    on the scalar CPU and the best target is always made). `energy` models the picojoules of a call of a type. `tell` is
     told what is being done. Raises `ConvError` for arrays that do not fit; what has no row of numbers has one with a reason.
     """
     targets = targets or hosts()
@@ -112,6 +119,7 @@ def tradeoff(
     found = list(bench.all(_jobs(every, targets.here), Clock(seconds / 2)))
     made = [f for f in found if isinstance(f, Made)]
     rows = _timed(made, _times(made, clock.left, tell), seconds)
+    rows = _with_joules(made, rows, clock, tell)
     rows += [f for f in found if isinstance(f, Row)]
     rows += [_row(v, ANY, REFUSED, v.why) for v in every if v.form is None]
     return (*rows, *(Row(ANY, ANY, name, state=ABSENT, why=why) for name, why in targets.absent))
@@ -182,7 +190,8 @@ class Bench:
             yield replace(row, threads=found.threads, state=WRONG, why=f"{verdict.wrong} elements are not right.")
             return
         for threads in dict.fromkeys((1, found.threads)):
-            yield Made(replace(row, threads=threads), Turn(partial(found.burst, threads), found.once, job.first and threads == 1))
+            turn = Turn(partial(found.burst, threads), found.once, job.first and threads == 1)
+            yield Made(replace(row, threads=threads), turn, partial(found.call, threads))
 
     def _measured(self, job: Job, found: Candidate, note: str) -> Row:
         """The errors and the bytes."""
@@ -193,7 +202,7 @@ class Bench:
         return replace(
             _row(job.variant, job.machine.name, MEASURED, note),
             nrmse=nrmse, max_error=largest, exact=exact, bytes=stored + found.packed, dataflow=chosen,
-            picojoules=self.energy(found),
+            picojoules=self.energy(job.variant.name, found),
         )  # fmt: skip
 
     def _expected(self, job: Job) -> Expected:
@@ -243,6 +252,20 @@ def baseline(rows: Iterable[Row]) -> Row | None:
     """f32 by the direct algorithm on the scalar CPU, one thread: what speed-ups are over."""
     wanted = ("f32", "direct", SCALAR, 1, MEASURED)
     return next((r for r in rows if (r.dtype, r.algorithm, r.target, r.threads, r.state) == wanted), None)
+
+
+def _with_joules(made: Sequence[Made], rows: Sequence[Row], clock: Clock, tell: Tell) -> list[Row]:
+    """With measured energy, where the machine has a counter, for as many as there is time for."""
+    calls = {m.row.key: m.call for m in made}
+    found = []
+    for row in rows:
+        kind = row.target.partition(":")[0]
+        if row.seconds is not None and not why_not(kind) and clock.left > JOULES:
+            tell(f"energy of {row.name} on {row.target}")
+            measured = measure(calls[row.key], JOULES, kind)
+            row = replace(row, joules=measured.joules if measured else None)
+        found.append(row)
+    return found
 
 
 def _row(variant: Variant, target: str, state: str, why: str) -> Row:

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+from convjit.cost.total import Cost, cost
+from convjit.study.candidate import Candidate
 from convjit.study.clock import Clock
+from convjit.study.dataflows import joules
 from convjit.study.forms import variants
 from convjit.study.hosts import SCALAR
 from convjit.study.page import Code, Figure, Item, Section, Side, Table, Text
@@ -38,16 +41,30 @@ A GPU's times are its own, on arrays in its memory.
 
 
 @dataclass(frozen=True)
+class Modelled:
+    """What a call costs by the model: of a type (its name in a row) on a target."""
+
+    name: str
+    target: str
+    cost: Cost
+
+
+@dataclass(frozen=True)
 class TradeOff:
-    """The rows, and the programs of the types that run on the same arrays: (their name, text)."""
+    """The rows, the programs of the types that run on the same arrays (their name, text), and what each is modelled to cost."""
 
     rows: tuple[Row, ...]
     programs: tuple[tuple[str, str], ...]
+    costs: tuple[Modelled, ...] = ()
 
     @property
     def measured(self) -> tuple[Row, ...]:
         """The rows that have a time."""
         return tuple(row for row in self.rows if row.seconds is not None)
+
+    def cost(self, row: Row) -> Cost | None:
+        """What a row is modelled to cost."""
+        return next((c.cost for c in self.costs if (c.name, c.target) == (row.name, row.target)), None)
 
     def best(self, dtype: str, target: Callable[[Row], bool] = lambda _: True) -> Row | None:
         """The fastest row of a type, among those of some targets."""
@@ -59,15 +76,23 @@ def compute(subject: Subject, found: Found, clock: Clock, tell: Tell) -> TradeOf
     """With the scales that calibration found."""
     calibration = found.of(Calibration)
     scales = calibration.scales if calibration else {}
+    costs: list[Modelled] = []
+
+    def energy(name: str, found: Candidate) -> float:
+        made = cost(found.compilation)
+        costs.append(Modelled(name, found.compilation.machine.name, made))
+        return made.picojoules
+
     rows = tradeoff(
-        subject.spec, subject.given, scales, targets=subject.hosts, threads=subject.threads, seconds=clock.left, tell=tell
-    )
+        subject.spec, subject.given, scales, targets=subject.hosts, threads=subject.threads, seconds=clock.left,
+        energy=energy, tell=tell,
+    )  # fmt: skip
     programs = [
         (v.name, str(v.form.spec))
         for v in variants(subject.spec, subject.given, scales)
         if v.form is not None and v.algorithm == "direct" and v.form.given is subject.given
     ]
-    return TradeOff(rows, tuple(programs))
+    return TradeOff(rows, tuple(programs), tuple(costs))
 
 
 def show(subject: Subject, found: Found, result: TradeOff) -> Shown:
@@ -153,7 +178,8 @@ def _table(result: TradeOff) -> Table:
         "time": [milliseconds(r.seconds) for r in rows],
         "speed-up": [r.speedup and f"{r.speedup:.2f}" for r in rows],
         "KiB": [f"{(r.bytes or 0) / 1024:.1f}" for r in rows],
-        "energy (modelled)": [_microjoules(r.picojoules) for r in rows],
+        "energy (modelled)": [r.picojoules and joules(r.picojoules) for r in rows],
+        "energy (measured)": [r.joules and joules(r.joules * 1e12) for r in rows],
         "scales of x, w": [f"{r.scale_x:.6g}, {r.scale_w:.6g}" if r.scale_x and r.scale_w else None for r in rows],
         "dataflow": [r.dataflow for r in rows],
     }
@@ -162,10 +188,6 @@ def _table(result: TradeOff) -> Table:
     marked = frozenset(i for i, row in enumerate(rows) if row in front)
     note = "Marked: on the Pareto front of error and time, so that no other row is better in one and no worse in the other."
     return Table([*there], [*zip(*there.values(), strict=True)], "What each row costs: errors and times measured.", note, marked)
-
-
-def _microjoules(picojoules: float | None) -> str | None:
-    return None if picojoules is None else f"{picojoules * 1e-6:.3g} uJ"
 
 
 def _others(rows: Iterable[Row]) -> list[Item]:
