@@ -55,7 +55,8 @@ def test_every_module_and_grammar_is_in_the_wheel(wheel: Path) -> None:
     there = set(zipfile.ZipFile(wheel).namelist())
     modules = {str(path.relative_to(ROOT)) for path in (ROOT / "convjit").rglob("*.py")}
     grammars = {f"convjit/grammars/{path.name}" for path in (ROOT / "grammars").iterdir() if path.is_file()}
-    assert modules | grammars | {"convjit/py.typed"} <= there
+    assets = {str(p.relative_to(ROOT)) for ending in ("css", "js") for p in (ROOT / "convjit").rglob(f"*.{ending}")}
+    assert assets and modules | grammars | assets | {"convjit/py.typed"} <= there
     assert not [name for name in there if name.startswith(("tests", "examples"))]
 
 

@@ -16,6 +16,7 @@ COMMANDS: dict[str, str] = {
     "run": "Compile, run, check against the reference, and time.",
     "dump": "Print the text of a stage: ast spec schedule nest kernel llvm asm ptx …",
     "explain": "Say which dataflow, tiles and instructions were taken, and why.",
+    "report": "Write a page with all stages beside each other, linked by pointing at them.",
     "bench": "Time beside PyTorch, ONNX Runtime and OpenVINO.",
     "study": "Error, speed, traffic, energy and zeros in every type, on a page.",
     "targets": "List the targets, their features, and which this machine has.",

@@ -6,6 +6,9 @@ its values in phis; constants stand where they are used.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import repeat
+
 from convjit.emit.form import Form, Written
 from convjit.emit.table import TABLE
 from convjit.emit.words import entry_name, literal, llvm_type, symbol_name, value_name, vector_literal
@@ -28,22 +31,39 @@ def emit(kernel: Kernel, machine: Machine) -> str:
 
 def emit_module(kernels: tuple[Kernel, ...], machine: Machine) -> str:
     """Several kernels as one module."""
+    text, _ = emit_lines(kernels, machine, traced=False)
+    return text
+
+
+def emit_lines(
+    kernels: tuple[Kernel, ...], machine: Machine, traced: bool = True
+) -> tuple[str, tuple[int, ...]]:
+    """The module, and the `origin` of what each of its lines was written for; 0 where there is none. Without `traced` the
+    module alone, and no origins."""
     declared: dict[str, None] = {}
-    functions = [_Function(kernel, machine, declared).text() for kernel in kernels]
+    written = [_Function(kernel, machine, declared, traced) for kernel in kernels]
+    functions = [function.text() for function in written]
     lines = [f"{SHARED} = external addrspace(3) global [0 x i8], align 1024"] if machine.kind == "cuda" else []
     notes = ["!0 = !{}", ""] if machine.kind == "cuda" else []
-    return "\n".join([*lines, *declared, "", *functions, *notes])
+    text = "\n".join([*lines, *declared, "", *functions, *notes])
+    if not traced:
+        return text, ()
+    head = [0] * (len(lines) + len(declared) + 1)
+    return text, (*head, *(origin for function in written for origin in function.by_line()), *(0 for _ in notes))
 
 
 class _Function:
-    """One function being written. `names` maps kernel values to LLVM's names or constants."""
+    """One function being written. `names` maps kernel values to LLVM's names or constants. Where it is `traced`,
+    `origins` holds for each item of `lines` the statement that it was written for."""
 
-    def __init__(self, kernel: Kernel, machine: Machine, declared: dict[str, None]) -> None:
+    def __init__(self, kernel: Kernel, machine: Machine, declared: dict[str, None], traced: bool) -> None:
         self.kernel = kernel
         self.machine = machine
         self.declared = declared
         self.index = kernel.index
         self.lines: list[str] = []
+        self.traced = traced
+        self.origins: list[int] = []
         self.label = "entry"
         self.branches = 0
         self.names: dict[str, str] = {}
@@ -58,11 +78,23 @@ class _Function:
         arguments += [f"{self.index} {self._define(name)}" for name in sizes]
         for local in kernel.locals:
             self._local(local)
+        self._written_for(0)
         self._body(kernel.body)
         calling, attributes = ("ptx_kernel ", _notes(kernel.launch)) if kernel.launch else ("", " nounwind")
         name = entry_name(kernel.name) if kernel.launch else kernel.name
         head = f"define {calling}void {symbol_name(name)}({', '.join(arguments)}){attributes} {{"
         return "\n".join([head, "entry:", *self.lines, "  ret void", "}", ""])
+
+    def by_line(self) -> Iterator[int]:
+        """The origin of every line of the text: of its head and its end 0."""
+        yield from (0, 0)
+        for text, origin in zip(self.lines, self.origins, strict=True):
+            yield from repeat(origin, text.count("\n") + 1)
+        yield from (0, 0, 0)
+
+    def _written_for(self, origin: int) -> None:
+        """What was written since the last call was written for that statement of the nest."""
+        self.origins += repeat(origin, len(self.lines) - len(self.origins))
 
     def _parameter(self, name: str, type: Type, written: bool) -> str:
         value = f"%{name}"
@@ -96,6 +128,8 @@ class _Function:
                 self._loop(stmt)
             else:
                 self._branch(stmt)
+            if self.traced:
+                self._written_for(stmt.origin)
 
     def _op(self, op: Op) -> None:
         spaces = tuple([self.pointers[a] for a in op.args if a in self.pointers])
@@ -132,8 +166,7 @@ class _Function:
 
     def _loop(self, loop: For) -> None:
         bare, before = value_name(loop.counter)[1:], self.label
-        head, done = f"{bare}$head", f"{bare}$done"
-        index = loop.type
+        head, done, index = f"{bare}$head", f"{bare}$done", loop.type
         low, high = self._operand(index, loop.low), self._operand(index, loop.high)
         starts = [self._operand(c.type, c.start) for c in loop.carried]
         known = isinstance(loop.low, int) and isinstance(loop.high, int)
@@ -143,19 +176,20 @@ class _Function:
         else:
             self.lines.append(f"  %{head}$any = icmp slt {index} {low}, {high}")
             self.lines.append(f"  br i1 %{head}$any, label %{head}, label %{done}")
-        self.lines.append(f"{head}:")
         phis, self.label = len(self.lines), head
+        self.lines.append("")  # the label and the phis, whose ends are not known yet
+        self._written_for(loop.origin)
         counter = self._define(loop.counter)
         inside = [self._define_typed(c.name, c.type) for c in loop.carried]
         self._body(loop.body)
         ends = [self._operand(c.type, c.following) for c in loop.carried]
         latch, following = self.label, f"%{head}$next"
-        lines = [f"  {counter} = phi {index} [ {low}, %{before} ], [ {following}, %{latch} ]"]
+        lines = [f"{head}:", f"  {counter} = phi {index} [ {low}, %{before} ], [ {following}, %{latch} ]"]
         lines += [
             f"  {name} = phi {llvm_type(c.type)} [ {start}, %{before} ], [ {end}, %{latch} ]"
             for name, c, start, end in zip(inside, loop.carried, starts, ends)
         ]
-        self.lines[phis:phis] = lines
+        self.lines[phis] = "\n".join(lines)
         self.lines += [
             f"  {following} = add nsw {index} {counter}, {loop.step}",
             f"  %{head}$more = icmp slt {index} {following}, {high}",
@@ -179,6 +213,7 @@ class _Function:
             f"{then}:",
         ]
         self.label = then
+        self._written_for(branch.origin)
         skipped = [self._operand(m.type, m.skipped) for m in branch.merged]
         self._body(branch.body)
         taken = [self._operand(m.type, m.taken) for m in branch.merged]

@@ -121,7 +121,7 @@ class Access(Addresses):
         taken = self.one_lane(access, spot, extra, lane, kind, rest)
         body = b.end(outer)
         result = b.fresh()
-        b.lines.append(If(bit, body, (Merged(result, vector(kind, n), taken, rest),)))
+        b.lines.append(If(bit, body, (Merged(result, vector(kind, n), taken, rest),), b.origin))
         return result
 
     def lane_pointer(self, spot: Spot, access: Load, extra: int, lane: int) -> str:
@@ -162,7 +162,7 @@ class Access(Addresses):
                 outer, _ = self.b.begin({})
                 self.scatter_lane(access, spot, value, dtype, lane, step)
                 body = self.b.end(outer)
-                self.b.lines.append(If(bit, body))
+                self.b.lines.append(If(bit, body, (), self.b.origin))
             elif w.mask is None or w.mask[lane]:
                 self.scatter_lane(access, spot, value, dtype, lane, step)
 
@@ -182,4 +182,4 @@ class Access(Addresses):
         at, lanes = spot.plan.static(self.v.static), spot.plan.lanes
         bases = tuple(self.lane_pointer(spot, access, -at, lane) for lane in range(len(lanes)))
         align = self.alignment(spot, bits(dtype) // 8)
-        self.scattered.add((bases, lanes, mask), Waiting(at, value, dtype, lanes, bases, mask, align))
+        self.scattered.add((bases, lanes, mask), Waiting(at, value, dtype, lanes, bases, mask, align, self.b.origin))

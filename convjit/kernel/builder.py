@@ -6,7 +6,7 @@ further in go into its preamble, so that hoisting costs nothing: an address is b
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 
 from convjit.errors import ConvError
@@ -18,19 +18,23 @@ Lines = list["Stmt | Lines"]
 @dataclass
 class Scope:
     """`bindings` are the variables that get their value here; `known` what was computed here, by what it is.
-    `number` tells it from every other scope of the function."""
+    `number` tells it from every other scope of the function, `origin` is the statement that opened it."""
 
     preamble: Lines
     number: int = 0
     bindings: dict[str, Operand] = field(default_factory=dict)
     known: dict[Hashable, str] = field(default_factory=dict)
+    origin: int = 0
 
 
 class Builder:
-    """The ops of one function, in order."""
+    """The ops of one function, in order. `numbers` are those of the nest's statements, by their identity, where it is to
+    be known what was written for which."""
 
-    def __init__(self, index: Type) -> None:
+    def __init__(self, index: Type, numbers: Mapping[int, int] | None = None) -> None:
         self.index = index
+        self.numbers = numbers or {}
+        self.origin = 0
         self.count = self.opened = 0
         first: Lines = []
         self.lines: Lines = [first]
@@ -46,18 +50,29 @@ class Builder:
     def op(self, name: str, kind: Type, /, *args: Operand, **attributes: Attribute) -> str:
         """An op with a result, at the end of what is written."""
         result = self.fresh()
-        self.lines.append(Op(result, name, kind, args, tuple(attributes.items())))
+        self.lines.append(Op(result, name, kind, args, tuple(attributes.items()), self.origin))
         return result
 
     def op_in(self, lines: Lines, name: str, kind: Type, *args: Operand) -> str:
         """An op with a result, at the end of these lines: a preamble."""
         result = self.fresh()
-        lines.append(Op(result, name, kind, args))
+        lines.append(Op(result, name, kind, args, (), self._opener(lines) if self.numbers else 0))
         return result
 
     def do(self, name: str, kind: Type, /, *args: Operand, **attributes: Attribute) -> None:
         """An op without a result."""
-        self.lines.append(Op("", name, kind, args, tuple(attributes.items())))
+        self.lines.append(Op("", name, kind, args, tuple(attributes.items()), self.origin))
+
+    def write_for(self, stmt: object) -> None:
+        """What is written from here on is for this statement of the nest, if it has a number."""
+        self.origin = self.numbers.get(id(stmt), self.origin)
+
+    def _opener(self, lines: Lines) -> int:
+        """The statement whose turns an op in these lines belongs to: what is hoisted into the preamble of a loop runs once in
+        each of its turns, whoever asked for it first."""
+        if lines is self.lines:
+            return self.origin
+        return next((s.origin for s in self.scopes if s.preamble is lines), self.origin)
 
     def remember(self, key: Hashable, make: Callable[[], str]) -> str:
         """The value of that key, made now unless this scope or one around it knows it."""
@@ -98,7 +113,7 @@ class Builder:
         outer = self.lines
         preamble: Lines = []
         self.lines = [preamble]
-        self.scopes.append(Scope(preamble, self.next_scope(), bindings))
+        self.scopes.append(Scope(preamble, self.next_scope(), bindings, origin=self.origin))
         return outer, self.lines
 
     def end(self, outer: Lines) -> tuple[Stmt, ...]:
@@ -113,7 +128,7 @@ class Builder:
         """A scope in the middle of a body: digits that a `Let` binds."""
         preamble: Lines = []
         self.lines.append(preamble)
-        self.scopes.append(Scope(preamble, self.next_scope(), bindings))
+        self.scopes.append(Scope(preamble, self.next_scope(), bindings, origin=self.origin))
 
     def close_scope(self) -> None:
         """The end of the body in which the scope was opened."""

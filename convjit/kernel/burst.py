@@ -97,6 +97,7 @@ def write(
     """Every turn."""
     factors = [Factor(l, e, names) for e in (stmt.a, stmt.b)]
     static, write_one = l.v.static, multiply(l, stmt)
+    l.b.write_for(stmt)
     for values in product(*ranges):
         if any(not 0 <= const + sum(map(mul, c, values)) < size for const, c, size in tests):
             continue

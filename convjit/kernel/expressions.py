@@ -98,7 +98,8 @@ def conditional(l: State, load: Load, w: Where, condition: str) -> str:
     body = l.b.end(outer)
     result = l.b.fresh()
     shape = vector(l.buffers[load.buffer].dtype, l.v.lanes)
-    l.b.lines.append(If(condition, body, (Merged(result, shape, value, constant(load.fill, l.dtype_of(load.buffer))),)))
+    merged = Merged(result, shape, value, constant(load.fill, l.dtype_of(load.buffer)))
+    l.b.lines.append(If(condition, body, (merged,), l.b.origin))
     return result
 
 

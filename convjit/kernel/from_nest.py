@@ -5,7 +5,7 @@ kernel it stands in.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from convjit.dtypes import bits
 from convjit.errors import InternalError
@@ -27,10 +27,11 @@ from convjit.nest.ir import Let, Loop, MulAdd, Nest, Par, Prefetch, Stmt, Store,
 from convjit.nest.visit import loads, works, written
 
 
-def lower(nest: Nest, machine: Machine) -> Kernel:
-    """The kernel of a nest. Raises InternalError where a statement has no realisation."""
+def lower(nest: Nest, machine: Machine, numbers: Mapping[int, int] | None = None) -> Kernel:
+    """The kernel of a nest. With `numbers` of its statements, by identity (`nest.numbers`), everything in it says which
+    one it was written for. Raises InternalError where a statement has no realisation."""
     buffers = {b.name: b for b in nest.buffers}
-    b = Builder("i32" if machine.kind == "cuda" else "i64")
+    b = Builder("i32" if machine.kind == "cuda" else "i64", numbers)
     v = Variables(b)
     writes = written(nest.body)
     constant = frozenset(x.name for x in nest.buffers if x.level == "memory" and x.name not in writes)
@@ -85,15 +86,17 @@ def own_memory(l: State) -> tuple[tuple[Local, ...], int]:
 def block(l: State, body: tuple[Stmt, ...]) -> None:
     """Statements in order; digits that a `Let` binds are visible to its end."""
     opened = 0
-    around = l.stores
+    around, outer = l.stores, l.b.origin
     before: dict[str, int | None] = {}
     for stmt, stores in zip(body, later(body, around), strict=True):
         l.stores = stores
+        l.b.write_for(stmt)
         if isinstance(stmt, Let):
             before = {**{n: l.v.static.get(n) for n in stmt.names}, **before}
             opened += bind(l, stmt)
         else:
             TABLE[type(stmt)](l, stmt)
+        l.b.origin = outer
     for _ in range(opened):
         l.b.close_scope()
     for name, value in before.items():

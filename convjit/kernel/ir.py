@@ -6,12 +6,15 @@ Every value is assigned once and is visible from there to the end of the body it
 
 Types are words: "i1 i32 i64 f32 …", "f32x16" for a vector, "ptr" for CPU memory, "ptr.global" and "ptr.shared" on a GPU.
 An operand is the name of a value ("%7", "%x", "%oh.begin") or a number of the type that the op expects.
+
+`origin` is the number of the nest's statement that something was written for, where statements were numbered, else 0.
+Like a place in a text it is no part of what a kernel is: it is neither compared nor printed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 Type = str
 Operand = str | int | float
@@ -27,6 +30,7 @@ class Op:
     type: Type
     args: tuple[Operand, ...] = ()
     attributes: tuple[tuple[str, Attribute], ...] = ()
+    origin: int = field(default=0, compare=False)
 
     def attribute(self, name: str, default: Attribute | None = None) -> Attribute:
         """The attribute of that name; KeyError where it is missing and has no default."""
@@ -64,6 +68,7 @@ class For:
     carried: tuple[Carried, ...]
     body: tuple[Stmt, ...]
     sure: bool = False
+    origin: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +88,7 @@ class If:
     condition: str
     body: tuple[Stmt, ...]
     merged: tuple[Merged, ...] = ()
+    origin: int = field(default=0, compare=False)
 
 
 Stmt = Op | For | If

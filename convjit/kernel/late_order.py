@@ -38,9 +38,9 @@ def order_of(op: Op) -> Order | None:
     return found if sorted(found) == list(range(lanes(op.type))) else None
 
 
-def ordered(result: str, value: str, type_: str, order: Order) -> Op:
+def ordered(result: str, value: str, type_: str, order: Order, origin: int) -> Op:
     """The op that puts a vector in order."""
-    return Op(result, "shuffle", type_, (value, value), (("order", order), ("from", type_)))
+    return Op(result, "shuffle", type_, (value, value), (("order", order), ("from", type_)), origin)
 
 
 class Late:
@@ -84,7 +84,7 @@ class Late:
             return [op]
         early = replace(op, result=self.fresh(), args=tuple(a for a in args if a is not None))
         self.moved[op.result] = early.result, order
-        return [*new, early, ordered(op.result, early.result, op.type, order)]
+        return [*new, early, ordered(op.result, early.result, op.type, order, op.origin)]
 
     def before(self, value: Operand, order: Order, new: list[Op]) -> Operand | None:
         """What is `value` once it is put in that order; None where nothing is."""
@@ -148,8 +148,8 @@ class Late:
                 continue
             result = self.fresh()
             kept.append(Carried(names[c.name], c.type, starts[c.name], self.moved[str(c.following)][0], result))
-            head.append(ordered(c.name, names[c.name], c.type, order))
-            behind.append(ordered(c.result, result, c.type, order))
+            head.append(ordered(c.name, names[c.name], c.type, order, loop.origin))
+            behind.append(ordered(c.result, result, c.type, order, loop.origin))
             self.moved[c.result] = result, order
         return [replace(loop, carried=tuple(kept), body=(*head, *body)), *behind]
 

@@ -77,7 +77,7 @@ def serial(l: State, loop: Loop) -> None:
         Carried(name, l.shapes[k[0]], s, a, r)
         for k, name, s, a, r in zip(carried, inside, start, after, results, strict=True)
     )
-    b.lines.append(For(counter, b.index, low, high, loop.step, handed, body, lows[1] < highs[0]))
+    b.lines.append(For(counter, b.index, low, high, loop.step, handed, body, lows[1] < highs[0], b.origin))
     for key in [k for k in l.registers if k[0] in changed and k not in set(carried)]:
         del l.registers[key]
     l.registers.update(zip(carried, results, strict=True))

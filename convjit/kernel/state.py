@@ -55,7 +55,7 @@ class State:
             merged.append(Merged(result, self.shapes[key[0]], after[key], before.get(key, 0)))
             self.registers[key] = result
         if body or merged:
-            self.b.lines.append(If(condition, body, tuple(merged)))
+            self.b.lines.append(If(condition, body, tuple(merged), self.b.origin))
 
     def key(self, load: Load) -> Register:
         """Which register: an index of numbers, lanes left out. Sorted once per place, evaluated per copy."""

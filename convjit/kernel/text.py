@@ -14,6 +14,8 @@ parameter y f32 written
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from convjit.kernel.ir import Attribute, For, If, Kernel, Launch, Local, Op, Operand, Parameter, Stmt
 
 INDENT = "  "
@@ -31,6 +33,26 @@ def text(kernel: Kernel) -> str:
     _body(kernel.body, INDENT, lines)
     lines.append("}")
     return "\n".join(lines)
+
+
+def origins(kernel: Kernel) -> list[int]:
+    """For every line of the text: the number of the nest's statement that it was written for, 0 where it is none's. What a
+    loop carries and its closing brace are the loop's."""
+    launch = 1 if kernel.launch else 0
+    head = 2 + len(kernel.parameters) + len(kernel.locals) + len(kernel.sizes) + len(kernel.threads) + launch
+    return [*([0] * head), *_origins(kernel.body), 0]
+
+
+def _origins(body: tuple[Stmt, ...]) -> Iterator[int]:
+    for stmt in body:
+        yield stmt.origin
+        if isinstance(stmt, Op):
+            continue
+        beside = len(stmt.carried) if isinstance(stmt, For) else 0
+        yield from [stmt.origin] * beside
+        yield from _origins(stmt.body)
+        beside = len(stmt.merged) if isinstance(stmt, If) else 0
+        yield from [stmt.origin] * (beside + 1)
 
 
 def op_text(op: Op) -> str:

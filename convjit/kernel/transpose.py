@@ -20,7 +20,7 @@ PART_BITS = 128
 
 @dataclass(frozen=True)
 class Waiting:
-    """A store of one vector: lane i goes to element `at + lanes[i]` from `bases[i]`."""
+    """A store of one vector: lane i goes to element `at + lanes[i]` from `bases[i]`. `origin` is whose store it is."""
 
     at: int
     value: str
@@ -29,6 +29,7 @@ class Waiting:
     bases: tuple[str, ...]
     mask: tuple[bool, ...] | None
     align: int
+    origin: int
 
 
 class Scattered:
@@ -46,9 +47,12 @@ class Scattered:
     def flush(self) -> None:
         """Write all that wait."""
         groups, self.groups = self.groups, {}
+        around = self.b.origin
         for stores in groups.values():
             for run in runs(sorted(stores, key=lambda s: s.at)):
+                self.b.origin = run[0].origin
                 self.blocks(run)
+        self.b.origin = around
 
     def blocks(self, run: list[Waiting]) -> None:
         """Neighbours, in the largest blocks that fill a part."""

@@ -46,7 +46,7 @@ def renamed(stmt: Stmt, known: dict[Operand, Operand]) -> Stmt:
         if known.keys().isdisjoint(stmt.args):
             return stmt
         args = tuple(value(a, known) for a in stmt.args)
-        return Op(stmt.result, stmt.name, stmt.type, args, stmt.attributes)
+        return Op(stmt.result, stmt.name, stmt.type, args, stmt.attributes, stmt.origin)
     body = tuple(renamed(s, known) for s in stmt.body)
     if isinstance(stmt, If):
         merged = tuple(
@@ -54,7 +54,7 @@ def renamed(stmt: Stmt, known: dict[Operand, Operand]) -> Stmt:
             for m in stmt.merged
             if m.result not in known
         )
-        return If(str(value(stmt.condition, known)), body, merged)
+        return If(str(value(stmt.condition, known)), body, merged, stmt.origin)
     carried = tuple(handed(c, known) for c in stmt.carried if c.name not in known)
     return replace(stmt, low=value(stmt.low, known), high=value(stmt.high, known), carried=carried, body=body)
 

@@ -68,7 +68,9 @@ def wide_loop(l: State, loop: Loop) -> None:
 def copies(l: State, wide: Wide, body: tuple[Stmt, ...]) -> None:
     """The statements of the loop."""
     opened = 0
+    around = l.b.origin
     for stmt in body:
+        l.b.write_for(stmt)
         if isinstance(stmt, Let):  # digits of what the loop does not move
             opened += bind(l, stmt)
             continue
@@ -81,6 +83,7 @@ def copies(l: State, wide: Wide, body: tuple[Stmt, ...]) -> None:
             for point in wide.places:
                 l.v.static[wide.name] = point
                 scalar_store(l, stmt)
+    l.b.origin = around
     l.v.static.pop(wide.name, None)
     for _ in range(opened):
         l.b.close_scope()

@@ -42,18 +42,23 @@ from convjit.nest.ir import (
 )
 from convjit.nest.layout import Layout
 
+SEPARATOR = "; "
 WIDTH = 110
 """Where a chain of loops goes on in the next line."""
 
 
 def show_nest(nest: Nest) -> str:
     """The whole text, ending without a line end."""
+    return "\n".join([*show_head(nest), *block(nest.body, 1)])
+
+
+def show_head(nest: Nest) -> list[str]:
+    """The lines before the statements."""
     head = [f"nest {nest.name}"]
     head += [f"  {show_size(s)}" for s in nest.sizes]
     head += [f"  {show_worker(w)}" for w in nest.workers]
     head += [f"  {show_grid(nest.grid)}"] if nest.grid else []
-    head += [f"  {show_buffer(b)}" for b in nest.buffers]
-    return "\n".join([*head, *block(nest.body, 1)])
+    return head + [f"  {show_buffer(b)}" for b in nest.buffers]
 
 
 def show_size(size: OpenSize) -> str:
@@ -95,17 +100,26 @@ def show_layout(layout: Layout) -> str:
 
 def block(body: tuple[Stmt, ...], depth: int) -> Iterator[str]:
     """The lines of a body, indented."""
+    for indent, heads in heads_of(body, depth):
+        yield indent + SEPARATOR.join(text for text, _ in heads)
+
+
+def heads_of(body: tuple[Stmt, ...], depth: int) -> Iterator[tuple[str, list[tuple[str, Stmt]]]]:
+    """The lines of a body in their parts: the indentation, and the statements whose heads stand on the line."""
     indent = "  " * depth
     for stmt in body:
-        line = indent + head_of(stmt)
+        heads = [(head_of(stmt), stmt)]
+        width = len(indent) + len(heads[0][0])
         while (inner := only_child(stmt)) is not None:
-            more = f"{line}; {head_of(inner)}"
-            if len(more) > WIDTH:
+            text = head_of(inner)
+            width += len(SEPARATOR) + len(text)
+            if width > WIDTH:
                 break
-            line, stmt = more, inner
-        yield line
+            heads.append((text, inner))
+            stmt = inner
+        yield indent, heads
         if isinstance(stmt, (Loop, Par, If)):
-            yield from block(stmt.body, depth + 1)
+            yield from heads_of(stmt.body, depth + 1)
 
 
 def only_child(stmt: Stmt) -> Loop | Par | If | None:

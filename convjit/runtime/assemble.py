@@ -85,6 +85,21 @@ def assembly(text: str, target: CodeTarget) -> str:
         return str(machine.emit_assembly(module))
 
 
+@contextmanager
+def no_borrowed_lines() -> Iterator[bool]:
+    """While it is open an instruction without a line is said to be without one, where LLVM would let it stand under the
+    line of the one before it. False where this LLVM is newer than those whose options are known."""
+    if llvm.llvm_version_info[0] > OPTIONS_KNOWN_TO:
+        yield False
+        return
+    with _llvm_library._lock._lock:
+        llvm.set_option("convjit", "-use-unknown-locations=Enable")
+        try:
+            yield True
+        finally:
+            llvm.set_option("convjit", "-use-unknown-locations=Default")
+
+
 def load(image: bytes, exports: Iterable[str], imports: Mapping[str, int] | None = None) -> Library:
     """Link an object into this process.
 

@@ -45,13 +45,14 @@ class Cubin:
     log: str
 
 
-def assemble_ptx(ptx: str, architecture: str) -> Cubin:
-    """The cubin of PTX text for an architecture such as "sm_90a".
+def assemble_ptx(ptx: str, architecture: str, lines: bool = False) -> Cubin:
+    """The cubin of PTX text for an architecture such as "sm_90a"; with `lines` it keeps the table of lines that the text has.
 
     `Unavailable` where the packages are missing, `InternalError` with the assembler's message where it refuses.
     """
     nvjitlink = _nvjitlink()
-    handle = nvjitlink.create(2, [f"-arch={architecture}", "-verbose"])
+    options = ["-lineinfo"] if lines else []
+    handle = nvjitlink.create(2 + len(options), [f"-arch={architecture}", "-verbose", *options])
     try:
         data = ptx.encode() + b"\0"
         try:

@@ -17,9 +17,11 @@ TOOLS = (("nvdisasm", "--print-code"), ("cuobjdump", "--dump-sass"))
 TOOLKIT = Path("/usr/local/cuda/bin")
 
 
-def disassemble(cubin: bytes) -> str:
-    """The text. `Unavailable` where none of the programs is installed."""
-    command = _command()
+def disassemble(cubin: bytes, lines: bool = False) -> str:
+    """The text; with `lines` what a cubin with a table of lines says of them, which nvdisasm alone shows. `Unavailable`
+    where none of the programs is installed."""
+    command = [*_command()]
+    command += ["--print-line-info"] if lines and "--print-code" in command else []
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "kernel.cubin")
         path.write_bytes(cubin)

@@ -32,8 +32,12 @@ def dress(axes: Any, x: Axis, y: Axis, title: str) -> None:
     """Scales, limits, labels, ticks, grid and title."""
     _scale(axes.xaxis, x)
     _scale(axes.yaxis, y)
-    axes.set_xlim(x.low, x.high)
-    axes.set_ylim(y.low, y.high)
+    positive = axes.dataLim.minposx, axes.dataLim.minposy
+    for limit, given, least in zip((axes.set_xlim, axes.set_ylim), (x, y), positive, strict=True):
+        if given.low is not None or given.high is not None:
+            limit(given.low, given.high)
+        elif given.scale != "linear" and not math.isfinite(least):
+            limit(1, 10)  # there is nothing to choose ends from
     axes.set_xlabel(str(x), color=INK)
     axes.set_ylabel(str(y), color=INK)
     if title:
@@ -70,12 +74,24 @@ def power(base: int, value: float) -> str:
 
 
 def _scale(axis: Any, meant: Axis) -> None:
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
     if meant.scale == "linear":
         return
     base = BASES[meant.scale]
     axis.axes.set(**{f"{axis.axis_name}scale": "log"})
     axis.set_major_locator(LogLocator(base=base, numticks=12))
-    axis.set_major_formatter(FuncFormatter(lambda value, _: power(base, value)))
-    axis.set_minor_formatter(NullFormatter())
+    axis.set_major_formatter(FuncFormatter(lambda value, _: tick(base, value, short(axis))))
+    axis.set_minor_locator(NullLocator() if base == 2 else LogLocator(base=10, subs=(2.0, 5.0), numticks=12))
+    axis.set_minor_formatter(FuncFormatter(lambda value, _: f"{value:g}" if short(axis) else ""))
+
+
+def short(axis: Any) -> bool:
+    """Whether a logarithmic axis is so short that powers of ten alone would leave it bare."""
+    low, high = sorted(axis.get_view_interval())
+    return bool(low > 0 and high / low < 60)
+
+
+def tick(base: int, value: float, plain: bool) -> str:
+    """A number as it is where the axis is short and the number neither tiny nor huge, else a power."""
+    return f"{value:g}" if plain and base == 10 and 1e-3 <= value <= 1e4 else power(base, value)

@@ -11,7 +11,7 @@ PALETTE = ("#0072b2", "#c44e00", "#00805a", "#a8477e", "#8a6400", "#3a86b8", "#5
 paper (WCAG 2.1, 1.4.11). A page has lighter ones for the dark."""
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "p")
 DASHES = ("solid", (0, (5, 2)), (0, (1.5, 1.5)), (0, (6, 2, 1.5, 2)))
-HATCHES = ("", "///", "...", "\\\\\\", "xxx", "---", "ooo", "+++")
+HATCHES = ("", "///", "\\\\\\", "xxx", "---", "|||", "+++", "//")
 INK, GRID, PAPER = "#1d2226", "#d9dde0", "#fdfdfc"
 
 SCALES = ("linear", "log", "log2")

@@ -14,15 +14,21 @@ from convjit.study.plot_data import INK
 Box = tuple[float, float, float, float]
 """Left, bottom, right, top, in pixels."""
 
-AROUND = ((1, 0), (0, 1), (-1, 0), (0, -1), (1, 1), (-1, 1), (1, -1), (-1, -1))
+AROUND = ((1, 0), (0, 1), (-1, 0), (0, -1), (1, 1), (-1, 1), (1, -1), (-1, -1), (1, 0.5), (-1, 0.5), (1, -0.5), (-1, -0.5))
 DISTANCES = (7, 14, 24, 38, 56, 78, 104)
 """Points (1/72 inch) between a point and its text."""
 RADIUS = 4.0
 NEAR = 14
 
 
-def place_labels(axes: Any, labelled: Sequence[tuple[float, float, str]], points: Sequence[tuple[float, float]]) -> None:
-    """Write the text of every (x, y, text) into the axes, clear of all `points`. The axes' limits must be final."""
+def place_labels(
+    axes: Any,
+    labelled: Sequence[tuple[float, float, str]],
+    points: Sequence[tuple[float, float]],
+    lines: Sequence[Sequence[tuple[float, float]]] = (),
+) -> None:
+    """Write the text of every (x, y, text) into the axes, clear of all `points` and of `lines` whose parts are upright
+    or level. The axes' limits must be final."""
     figure = axes.figure
     figure.draw_without_rendering()
     scale = figure.dpi / 72
@@ -31,6 +37,9 @@ def place_labels(axes: Any, labelled: Sequence[tuple[float, float, str]], points
     room = (frame.x0, frame.y0, frame.x1, frame.y1)
     r = RADIUS * scale
     taken = [(x - r, y - r, x + r, y + r) for x, y in map(to_pixels, points)]
+    for line in ([to_pixels(corner) for corner in corners] for corners in lines):
+        taken += [(*map(min, a, b), *map(max, a, b)) for a, b in zip(line, line[1:], strict=False)]
+    taken = [(a - 1, b - 1, c + 1, d + 1) for a, b, c, d in taken]
     for x, y, text in labelled:
         note = axes.annotate(
             text, (x, y), (0, 0), textcoords="offset points", fontsize=8, color=INK, ha="center", va="center"
@@ -44,6 +53,15 @@ def place_labels(axes: Any, labelled: Sequence[tuple[float, float, str]], points
             _tie(axes, (x, y), offset, size, scale)
 
 
+def stairs(points: Sequence[tuple[float, float]], where: str) -> list[tuple[float, float]]:
+    """The corners of the steps through points, as matplotlib draws them: "post" keeps y until the next x, "pre" changes it at
+    once."""
+    found = list(points[:1])
+    for (x0, y0), (x1, y1) in zip(points, points[1:], strict=False):
+        found += [(x1, y0) if where == "post" else (x0, y1), (x1, y1)]
+    return found
+
+
 def _free(
     point: Sequence[float], size: tuple[float, float], taken: list[Box], room: Box, scale: float
 ) -> tuple[tuple[float, float], Box]:
@@ -55,7 +73,7 @@ def _free(
     return (middle[0] / scale, middle[1] / scale), box
 
 
-def _beside(point: Sequence[float], size: tuple[float, float], way: tuple[int, int], distance: float) -> Box:
+def _beside(point: Sequence[float], size: tuple[float, float], way: tuple[float, float], distance: float) -> Box:
     x = point[0] + way[0] * (distance + size[0] / 2)
     y = point[1] + way[1] * (distance + size[1] / 2)
     return x - size[0] / 2, y - size[1] / 2, x + size[0] / 2, y + size[1] / 2

@@ -10,6 +10,7 @@ import io
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ from convjit.study.plot_data import (
     Series,
     front,
 )
-from convjit.study.plot_labels import place_labels
+from convjit.study.plot_labels import place_labels, stairs
 from convjit.study.publish import publish
 
 __all__ = ["Axis", "Series", "bars", "front", "lines", "png", "roofline", "scatter", "svg"]
@@ -53,7 +54,8 @@ def lines(series: Sequence[Series], x: Axis, y: Axis, title: str = "", bounds: M
         axes.axvline(at, color=INK, linewidth=0.9, linestyle=(0, (2, 2)))
         axes.annotate(
             name, (at, 0.98), (-3, 0), xycoords=("data", "axes fraction"), textcoords="offset points",
-            fontsize=8, color=INK, rotation=90, ha="right", va="top",
+            fontsize=8, color=INK, rotation=90, ha="right", va="top", zorder=5,
+            bbox={"facecolor": PAPER, "edgecolor": "none", "pad": 0.8, "alpha": 0.85},
         )  # fmt: skip
     dress(axes, x, y, title)
     rug(axes, series, x, y, _colour)
@@ -67,22 +69,23 @@ def scatter(
     """Points with their labels beside them. The Pareto front of all points is a line, where `better` says for x and y
     whether less is better ("low") or more ("high"); None draws none. `Unavailable` without matplotlib."""
     figure, axes = new()
+    where = "post" if better is None or better[0] == "low" else "pre"
     for i, s in enumerate(series):
         points = plotted(s.points, x, y)
         style = {"color": _colour(i), "marker": MARKERS[i % len(MARKERS)], "edgecolors": PAPER, "linewidths": 0.6}
         axes.scatter(*_columns(points), s=42, label=s.name, zorder=3, **style)
         _rings(axes, plotted([s.points[m] for m in s.marks], x, y), _colour(i))
     every = [p for s in series for p in plotted(s.points, x, y)]
-    if better and every:
-        best = [every[i] for i in front(every, better)]
-        where = "post" if better[0] == "low" else "pre"
+    best = [every[i] for i in front(every, better)] if better else []
+    if best and better:
         axes.step(*_columns(best), where=where, color=INK, linewidth=1, alpha=0.75, label="Pareto front", zorder=2)
     dress(axes, x, y, title)
     rug(axes, series, x, y, _colour)
     axes.margins(0.12)
     _legend(axes, len(series) > 1 or bool(better))
     there = [(p, t) for s in series for p, t in zip(s.points, s.labels, strict=bool(s.labels)) if t]
-    place_labels(axes, [(*p, t) for p, t in there if x.holds(p[0]) and y.holds(p[1])], every)
+    corners = stairs(best, where) if best else []
+    place_labels(axes, [(*p, t) for p, t in there if x.holds(p[0]) and y.holds(p[1])], every, [corners])
     return figure
 
 
@@ -120,6 +123,9 @@ def roofline(
     axes. `peaks` are in the unit of y, `bandwidths` in that of y per that of x, both by name; the highest of each meet in
     the ridge. Points of `kernels` are (intensity, performance). `Unavailable` without matplotlib."""
     figure, axes = new()
+    if not peaks or not bandwidths:
+        raise ValueError("A roofline needs a peak and a bandwidth.")
+    x, y = replace(x, scale="log"), replace(y, scale="log")
     there = [p for s in kernels for p in plotted(s.points, x, y)]
     ridges = [peak / bandwidth for peak in peaks.values() for bandwidth in bandwidths.values()]
     left = x.low or min([r / 8 for r in ridges] + [p[0] / 2 for p in there])
@@ -135,12 +141,14 @@ def roofline(
     for i, s in enumerate(kernels):
         style = {"color": _colour(i), "marker": MARKERS[i % len(MARKERS)], "edgecolors": PAPER, "linewidths": 0.6}
         axes.scatter(*_columns(plotted(s.points, x, y)), s=42, label=s.name, zorder=3, **style)
-    dress(axes, Axis(x.label, x.unit, "log"), Axis(y.label, y.unit, "log"), title)
+    dress(axes, x, y, title)
     axes.set_xlim(left, right)
-    axes.set_ylim(y.low, y.high or top * 3)
+    if y.high is None:
+        axes.set_ylim(top=top * 3)
     _legend(axes, True)
     labelled = [(*p, t) for s in kernels for p, t in zip(s.points, s.labels, strict=bool(s.labels)) if t]
-    place_labels(axes, [(a, b, t) for a, b, t in labelled if x.holds(a) and y.holds(b)], there)
+    roofs = [[(left, peak), (right, peak)] for peak in peaks.values()]
+    place_labels(axes, [(a, b, t) for a, b, t in labelled if a > 0 and b > 0], there, roofs)
     return figure
 
 

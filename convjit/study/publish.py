@@ -15,8 +15,7 @@ def publish(path: str | Path, data: bytes) -> None:
     target = Path(path)
     temporary = ""
     try:
-        if target.is_dir():
-            raise IsADirectoryError(0, "it is a folder")
+        check_place(target)
         handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}-")
         with os.fdopen(handle, "wb") as file:
             file.write(data)
@@ -30,6 +29,17 @@ def publish(path: str | Path, data: bytes) -> None:
         if temporary:
             with suppress(OSError):
                 os.unlink(temporary)
+
+
+def check_place(path: str | Path) -> None:
+    """`ConvError` where a file could not be written there, as far as can be said before the work."""
+    target = Path(path)
+    if not target.name or target.is_dir():
+        raise ConvError.of(f"'{path}' cannot be written: it is a folder.")
+    if not target.parent.is_dir():
+        raise ConvError.of(f"'{path}' cannot be written: there is no folder '{target.parent}'.")
+    if not os.access(target.parent, os.W_OK):
+        raise ConvError.of(f"'{path}' cannot be written: nothing may be written to '{target.parent}'.")
 
 
 def _usual_mode() -> int:
