@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from convjit.spec import layout
 from convjit.spec.conv import ConvSpec
 from convjit.study.clock import Clock
 from convjit.study.finding import CONFIRMED, NEAR, REFUTED, Finding, unmeasured
+from convjit.study.findings_energy import energy
 from convjit.study.findings_speed import speed
 from convjit.study.page import Code, Section, Table, Text
 from convjit.study.part import Found, NotApplicable, Part, Shown, Subject, Tell
 from convjit.study.real import Array
-from convjit.study.report_findings import findings, report_spec
+from convjit.study.report_findings import findings
+from convjit.study.sections.cost import Costs
 from convjit.study.sections.tradeoff import TradeOff
 from convjit.study.sheet import Sheet
 
@@ -22,7 +24,7 @@ TITLE = "The report's conclusions"
 LEAD = f"""
 convjit grew from a report that quantised a convolution, vectorised it and ran it on a GPU. Each of its conclusions that says
 something about a layer like this one stands here beside what this study found, on this machine and for these data. Errors and
-zeros are computed exactly; times are measured; a factor counts as confirmed within {NEAR:.0%} of it, or beyond it.
+zeros are computed exactly; times are measured; energy is modelled; a factor counts as confirmed within {NEAR:.0%} of it, or beyond it.
 """
 
 MOST = 4e9
@@ -43,8 +45,8 @@ class Conclusions:
 
 def compute(subject: Subject, found: Found, clock: Clock, tell: Tell) -> Conclusions:
     """Those on error from the arrays, those on speed from the trade-off."""
-    rows = found.of(TradeOff)
-    every = [*_errors(subject, tell), *(speed(rows) if rows else ())]
+    rows, costs = found.of(TradeOff), found.of(Costs)
+    every = [*_errors(subject, tell), *(speed(rows) if rows else ()), *(energy(costs, rows) if costs else ())]
     if not every:
         raise NotApplicable("no other part has results.")
     return Conclusions(tuple(sorted(every, key=lambda finding: finding.source)))
@@ -53,8 +55,7 @@ def compute(subject: Subject, found: Found, clock: Clock, tell: Tell) -> Conclus
 def _errors(subject: Subject, tell: Tell) -> Iterator[Finding]:
     """The report's conclusions on error are about convolutions of its own form."""
     spec, claim = subject.spec, "All conclusions on error, scales and zeros."
-    alike = replace(report_form(subject), name=spec.name) if len(spec.spatial) == 2 else None
-    if alike is None or spec.input.dtype != "f32" or _window(alike) != _window(spec) or spec.transposed:
+    if not as_in_the_report(spec):
         why = "They are about 2-D convolutions of f32 with stride 1, `same` padding, no groups and no dilation."
         yield unmeasured(claim, "§2, §5.2.6", why)
     elif (spec.operations or 0) > MOST:
@@ -64,13 +65,11 @@ def _errors(subject: Subject, tell: Tell) -> Iterator[Finding]:
         yield from findings(*_in_report_order(subject))
 
 
-def report_form(subject: Subject) -> ConvSpec:
-    """The report's convolution of tensors of these shapes."""
-    return report_spec(*_in_report_order(subject))
-
-
-def _window(spec: ConvSpec) -> tuple[object, ...]:
-    return spec.stride, spec.dilation, spec.pad, spec.groups
+def as_in_the_report(spec: ConvSpec) -> bool:
+    """Whether a convolution has the form of the report's: 2-D, of f32, stride 1, `same` padding."""
+    same = tuple(((k - 1) // 2, k // 2) for k in spec.kernel_size)
+    dense = (spec.stride, spec.dilation, spec.groups) == ((1, 1), (1, 1), 1)
+    return dense and spec.pad == same and spec.input.dtype == "f32" and not spec.transposed
 
 
 def _in_report_order(subject: Subject) -> tuple[Array, Array]:

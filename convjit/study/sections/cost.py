@@ -13,9 +13,10 @@ from convjit.study.forms import reason
 from convjit.study.joules import why_not
 from convjit.study.page import Code, Figure, Item, Section, Side, Table, Text
 from convjit.study.part import Found, NotApplicable, Part, Shown, Subject, Tell
-from convjit.study.plots import Axis, bars, svg
+from convjit.study.plots import bars, svg
 from convjit.study.sections.tradeoff import TradeOff
 from convjit.study.sheet import Sheet
+from convjit.study.show import energy_axis
 
 TITLE = "Traffic, energy and dataflows"
 GPU = "cuda:sm_80"
@@ -23,8 +24,6 @@ GPU = "cuda:sm_80"
 
 MOST = 4e9
 """Operations of a layer up to which a GPU's nests are walked for the model."""
-
-ENERGY = Axis("energy of a call, modelled", "uJ")
 
 DEFINITIONS = f"""
 Accesses and operations are counted in the loop nests that are compiled, exactly: they equal what the interpreter counts.
@@ -84,7 +83,9 @@ def show(subject: Subject, found: Found, result: Costs) -> Shown:
     items: list[Item] = [Text(DEFINITIONS), Side(figures)]
     for comparison in result.comparisons:
         caption = f"{comparison.rows[0].target}: what each dataflow does (counted), and its energy (modelled)."
-        items += [Table(*comparison.totals(), caption), Text("\n".join(f"- {r}" for r in comparison.reasons))]
+        header, totals = comparison.totals()
+        there = [line for line, row in zip(totals, comparison.rows, strict=True) if row.cost]
+        items += [Table(header, there, caption), Text("\n".join(f"- {r}" for r in comparison.reasons))]
     items += [Text("\n".join(f"- {line}" for line in result.missing))] if result.missing else []
     if result.shares:
         drawings["energy_types"] = types = _types(result.shares)
@@ -109,18 +110,20 @@ def _levels(rows: Sequence[Row]) -> object:
     """Energy of each dataflow, level upon level."""
     there = [row for row in rows if row.cost]
     levels = dict.fromkeys(level for row in there if row.cost for level in row.cost.by_level())
-    values = {level: [row.cost.by_level().get(level, 0.0) * 1e-6 for row in there if row.cost] for level in levels}
+    axis, unit = energy_axis(max(row.cost.picojoules for row in there if row.cost))
+    values = {level: [row.cost.by_level().get(level, 0.0) / unit for row in there if row.cost] for level in levels}
     names = [row.dataflow.removesuffix("_stationary") for row in there]
-    return bars(names, values, "stationary", ENERGY, f"Dataflows on {rows[0].target}", stacked=True)
+    return bars(names, values, "stationary", axis, f"Dataflows on {rows[0].target}", stacked=True)
 
 
 def _types(shares: Sequence[Share]) -> object:
     target = _best(shares)
     names = list(dict.fromkeys(s.dtype for s in shares if s.target == target))
-    found = {(s.dtype, s.level): s.picojoules * 1e-6 for s in shares if s.target == target}
+    found = {(s.dtype, s.level): s.picojoules for s in shares if s.target == target}
     levels = dict.fromkeys(level for _, level in found)
-    values = {level: [found.get((name, level), 0.0) for name in names] for level in levels}
-    return bars(names, values, "type", ENERGY, f"Types on {target}", stacked=True)
+    axis, unit = energy_axis(max(sum(found.get((n, level), 0.0) for level in levels) for n in names))
+    values = {level: [found.get((name, level), 0.0) / unit for name in names] for level in levels}
+    return bars(names, values, "type", axis, f"Types on {target}", stacked=True)
 
 
 def _table(shares: Sequence[Share]) -> Table:

@@ -15,6 +15,7 @@ from convjit.study.plots import Axis, bars, svg
 from convjit.study.real import real_form
 from convjit.study.sections.calibration import REPORT, TRUNCATES, Calibration
 from convjit.study.sheet import Sheet
+from convjit.study.show import power
 from convjit.study.sparsity import Sparsity, sparsity_of
 from convjit.study.vcurve import rounding_of
 
@@ -104,7 +105,7 @@ def show(subject: Subject, found: Found, result: Zeros) -> Shown:
     """Figure and table."""
     header = ("scales", "type", "scale of x, w", "input", "input, padded", "input, as the report", "weight", "output")
     rows = [
-        (c.kind, s.dtype, f"{s.scale_x:.6g}, {s.scale_w:.6g}", *map(str, (s.bare, s.padded, s.report, s.weight, s.output)))
+        (c.kind, s.dtype, f"{power(s.scale_x)}, {power(s.scale_w)}", *map(str, (s.bare, s.padded, s.report, s.weight, s.output)))
         for c in result.counts
         for s in [c.sparsity]
     ]

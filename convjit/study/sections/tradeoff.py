@@ -17,14 +17,13 @@ from convjit.study.plots import Axis, Series, scatter, svg
 from convjit.study.sections.calibration import Calibration
 from convjit.study.sections.machine import command
 from convjit.study.sheet import Sheet
-from convjit.study.show import milliseconds, percent, plural
+from convjit.study.show import energy_axis, milliseconds, percent, plural, power
 from convjit.study.tradeoff import LEFT_OUT, MEASURED, WRONG, Row, baseline, pareto, tradeoff
 
 TITLE = "Trade-off: error against time"
 
 SPEEDUP = Axis("speed-up over scalar f32, measured", "times", "log2")
 NRMSE = Axis("NRMSE, measured", "share of range", "log")
-ENERGY = Axis("energy of a call, modelled", "uJ", "log")
 
 DEFINITIONS = """
 Every result is checked first, against the meaning of its own program: integers bit for bit, floats within the bound of their
@@ -126,19 +125,21 @@ CAPTIONS = {
 def panels(result: TradeOff) -> dict[str, object]:
     """The drawings by the name of their file; those without points are left away."""
     rows = [row for row in result.measured if row.algorithm == "direct"]
-    most = max((row.threads for row in rows), default=1)
+    workers = max((row.threads for row in rows), default=1)
     one = [row for row in rows if row.target == SCALAR and row.threads == 1]
-    best = [row for row in rows if row.target != SCALAR and (row.threads == most or row.target.startswith("cuda"))]
+    best = [row for row in rows if row.target != SCALAR and (row.threads == workers or row.target.startswith("cuda"))]
     found = {}
     for name, chosen, title in (
         ("tradeoff_all", _fastest(rows), "Every type and target, its faster number of threads"),
         ("tradeoff_scalar", one, "Scalar"),
-        ("tradeoff_vector", best, f"Vectors, {plural(most, 'thread')}"),
+        ("tradeoff_vector", best, f"Vectors, {plural(workers, 'thread')}"),
     ):
         if any(row.speedup for row in chosen):
             found[name] = scatter(_series(chosen, "speedup"), SPEEDUP, NRMSE, title, ("high", "low"))
-    if any(row.picojoules for row in rows):
-        found["tradeoff_energy"] = scatter(_series(rows, "picojoules", 1e-6, 1), ENERGY, NRMSE, "NRMSE and modelled energy")
+    most = max((row.picojoules or 0.0 for row in rows), default=0.0)
+    if most:
+        axis, unit = energy_axis(most, "log")
+        found["tradeoff_energy"] = scatter(_series(rows, "picojoules", 1 / unit, 1), axis, NRMSE, "NRMSE and modelled energy")
     return found
 
 
@@ -180,7 +181,7 @@ def _table(result: TradeOff) -> Table:
         "KiB": [f"{(r.bytes or 0) / 1024:.1f}" for r in rows],
         "energy (modelled)": [r.picojoules and joules(r.picojoules) for r in rows],
         "energy (measured)": [r.joules and joules(r.joules * 1e12) for r in rows],
-        "scales of x, w": [f"{r.scale_x:.6g}, {r.scale_w:.6g}" if r.scale_x and r.scale_w else None for r in rows],
+        "scales of x, w": [f"{power(r.scale_x)}, {power(r.scale_w)}" if r.scale_x and r.scale_w else None for r in rows],
         "dataflow": [r.dataflow for r in rows],
     }
     there = {name: cells for name, cells in columns.items() if any(c is not None for c in cells)}
