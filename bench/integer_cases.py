@@ -24,7 +24,13 @@ WORDS: tuple[Types, ...] = (("i16", "i16", "i32"),)
 LONG: tuple[Types, ...] = (("i32", "i32", "i64"),)
 
 Options = Mapping[str, Mapping[str, object]]
-RANGES: Options = {"x": {"in_range": (-LARGEST_X, LARGEST_X)}, "w": {"in_range": (-LARGEST_W, LARGEST_W)}}
+
+
+def ranges(times: int = 1) -> Options:
+    """The numbers of 16 bits, times that, promised to be no larger than they are."""
+    x, w = LARGEST_X * times, LARGEST_W * times
+    return {"x": {"in_range": (-x, x)}, "w": {"in_range": (-w, w)}}
+
 
 Make = Callable[[tuple[int, ...], tuple[int, ...]], tuple[Array, Array]]
 """Input and weight of these shapes."""
@@ -83,8 +89,9 @@ CASES: tuple[Problem, ...] = (
     _case("f32", FLOAT, floats, FLOATS),
     _case("i16 -> i32", ("i16", "i16", "i32"), words, WORDS),
     _case("i16 -> i64", ("i16", "i16", "i64"), words, WORDS),
-    _case("i16 -> i64, ranges", ("i16", "i16", "i64"), words, WORDS, RANGES),
+    _case("i16 -> i64, ranges", ("i16", "i16", "i64"), words, WORDS, ranges()),
     _case("i32 -> i64", ("i32", "i32", "i64"), longs, LONG),
+    _case("i32 -> i64, ranges", ("i32", "i32", "i64"), longs, LONG, ranges(WIDER)),
     _case("u8 -> i32", ("u8", "i8", "i32"), bytes_, BYTES),
     _case("compute i16", FLOAT, floats, WORDS, compute="i16 scale x 2^7, w 2^7*500 round toward_zero"),
     _case("compute i8", FLOAT, floats, BYTES, compute="i8 scale x 1, w 500 round toward_zero"),

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
+from convjit.cost.energy_table import HOROWITZ
+from convjit.cost.predict import predict
 from convjit.cost.sizes import open_sizes
-from convjit.cost.traffic import traffic
+from convjit.cost.total import cost
+from convjit.cost.traffic import in_memory, rows
 from convjit.kernel.ir import Kernel, Op, walk
 from convjit.kernel.pressure import pressure
 from convjit.machine.machine import Machine
+from convjit.nest.counts import Counts
 from convjit.pipeline import Compilation
 
 
@@ -28,7 +32,10 @@ def explain(c: Compilation) -> str:
     lines += _entry("schedule", [line for phase in c.schedule.phases for line in phase.lines()])
     lines += _entry("because", c.schedule.reasons)
     lines += _entry("kernels", [_kernel(kernel, c.machine) for kernel in c.kernels])
-    lines += _entry("traffic", _traffic(c))
+    sizes = open_sizes(c.spec)
+    counts = {nest.name: predict(nest, sizes) for nest in c.nests}
+    lines += _entry("traffic", _traffic(c, sizes, counts))
+    lines += _entry("cost", _cost(c, sizes, counts))
     return "\n".join(lines) + "\n"
 
 
@@ -63,17 +70,26 @@ def _registers(machine: Machine) -> int:
     return machine.vector_registers or machine.thread_registers
 
 
-def _traffic(c: Compilation) -> list[str]:
+def _traffic(c: Compilation, sizes: Mapping[str, int], counts: Mapping[str, Counts]) -> list[str]:
     """For each nest and buffer, as the cost model counts: a vector is one access, a broadcast one element."""
-    sizes = open_sizes(c.spec)
     title = "in a call" + (f" with {' '.join(f'{a}={s}' for a, s in sizes.items())}" if sizes else "")
-    rows = [("buffer", "level", "loads", "stores", "bytes")]
+    table = [("buffer", "level", "loads", "stores", "bytes")]
     for nest in c.nests:
-        for t in traffic(nest, sizes):
-            loads, stores, amount = f"{t.loads}", f"{t.stores}", f"{t.bytes}"
-            rows.append((f"{nest.name} {t.buffer}", t.level, loads, stores, amount))
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return [title, *("  ".join(_aligned(row, widths)).rstrip() for row in rows)]
+        for t in in_memory(rows(nest, counts[nest.name])):
+            table.append((f"{nest.name} {t.buffer}", t.level, f"{t.loads}", f"{t.stores}", f"{t.bytes}"))
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    return [title, *("  ".join(_aligned(row, widths)).rstrip() for row in table)]
+
+
+def _cost(c: Compilation, sizes: Mapping[str, int], counts: Mapping[str, Counts]) -> list[str]:
+    """Operations, and what a model makes of all that is counted; constants bound."""
+    found = cost(c, sizes, known=counts)
+    products = ", ".join(f"{n} multiply-adds of {d}" for d, n in found.operations.multiplications.items())
+    levels = ", ".join(f"{level} {n / found.picojoules:.0%}" for level, n in found.by_level().items())
+    return [
+        f"{products}; {found.picojoules / 1e6:.3g} uJ by a model ({HOROWITZ.name}), constants bound:",
+        f"{levels.replace('memory', 'DRAM')}; {found.bytes} bytes of DRAM",
+    ]
 
 
 def _aligned(row: tuple[str, ...], widths: list[int]) -> Iterator[str]:

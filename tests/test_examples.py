@@ -15,6 +15,7 @@ import pytest
 
 from convjit import api
 from convjit.cli import main
+from convjit.front import onnx
 from convjit.pipeline import STAGES
 from tests.conftest import Golden
 
@@ -95,6 +96,36 @@ def test_python_api(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.Monk
     assert "out (1, 14, 14, 64)" in out
     assert "hint: Did you mean 'then'?" in out
     assert "ValueError: x: expected f32[N=1, H=28, W=28, C=32], got f32[1, 28, 28, 16]." in out
+
+
+def test_digits(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A small CNN learns digits in three epochs; integers answer nearly as f32 does."""
+    pytest.importorskip("sklearn")
+    out = script("digits.py", capsys, monkeypatch, "3")
+    losses = [float(line.split()[-1]) for line in out.splitlines() if line.startswith("epoch")]
+    assert len(losses) == 3 and losses[-1] < losses[0] / 4
+    rows = {line.split()[0]: line.split()[1:] for line in out.splitlines() if "%" in line}
+    assert list(rows) == ["f32", "i16", "i8", "i4", "i8_per_channel"]
+    accuracy = {name: float(row[0].rstrip("%")) for name, row in rows.items()}
+    changed, errors = ({name: float(row[i]) for name, row in rows.items()} for i in (1, -1))
+    assert accuracy["f32"] > 93 and accuracy["i4"] > 85
+    assert changed["f32"] == 0 and changed["i16"] <= 1 and changed["i8"] <= 12 and changed["i8_per_channel"] <= 12
+    assert 0 == errors["f32"] < errors["i16"] < errors["i8"] / 20 < errors["i4"] / 100
+
+
+def test_ocr(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it prints of rows that are made up; tests/networks makes real ones."""
+    ocr = pytest.importorskip("convjit.networks.ocr")
+    layer = onnx.Layer("c", "Conv", "convjit", "i8", nrmse=1e-3, accumulated=2e-3)
+    left = onnx.Layer("up", "ConvTranspose", "onnxruntime", "", "only Conv is replaced, not ConvTranspose")
+    reference = ocr._read(ocr.REFERENCE, ocr.LINES, ocr.LINES, (), 0.0)
+    row = ocr._read("i8", ["x", *ocr.LINES[1:]], ocr.LINES, (layer,), 3e-3)
+    monkeypatch.setattr(ocr, "study", lambda arithmetics: (reference, row))
+    monkeypatch.setattr(ocr, "study_detector", lambda arithmetics: (ocr.Detected("i8", 0.01, 0.9, (layer, left), 0.1),))
+    out = script("ocr.py", capsys, monkeypatch, "i8")
+    assert f"i8: {row.right} of {row.words} words" in out and f"    x      <- {ocr.LINES[0]}" in out
+    assert "c                   1.0e-03    2.0e-03" in out
+    assert "left to ONNX Runtime: up (only Conv is replaced, not ConvTranspose)" in out
 
 
 @pytest.mark.parametrize("target", ["cpu:scalar", "cpu:avx2", "cpu:avx512"])

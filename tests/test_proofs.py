@@ -1,4 +1,4 @@
-"""What the weights at hand prove, and kernels that rely on it: vpmaddubsw, and 64-bit sums in parts of 32."""
+"""What the weights at hand prove, and kernels that rely on it: vpmaddubsw, and 64-bit sums in parts of i32 and f64."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 import convjit
 from convjit.api import compilation, read
 from convjit.errors import ConvError
-from convjit.schedule.parts import NOTHING, Proof
+from convjit.schedule.parts import NONE, Proof, Room
 from convjit.schedule.prove import proof
 from convjit.spec.certificate import certify
 
@@ -100,13 +100,59 @@ def test_sums_in_parts(spread: int, words: str, target: str) -> None:
     assert "as i32" not in kernel.dump("schedule")
 
 
+LONGS = """conv a {{
+    input x : i32{range}[N=1, H=6, W=7, C={c}]
+    weight w : i32[KH=3, KW=3, OC=40, IC={c}]
+    bias b : i64[OC]
+    output y : i64[N, OH, OW, OC]
+    pad same
+    stride {stride}
+}}"""
+
+
+@pytest.mark.parametrize(
+    ("x", "w", "words"),
+    [
+        (2**20, 2**22, "[y: registers as f64] kh kw"),  # all products of an output
+        (2**24, 2**23, "[y: scratch] kh [y: registers as f64] kw"),  # those of a row of taps
+        (2**24, 2**24, "kw [y: registers as f64]"),  # those of a tap
+        (2**24, 2**26, "[y: registers as f64] c"),  # some channels
+        (2**27, 2**27, "[y] kh kw"),
+        (2**31 - 1, 2**31 - 1, "[y] kh kw"),
+    ],
+)
+@pytest.mark.parametrize("target", ["cpu:avx2", pytest.param("cpu:avx512", marks=pytest.mark.isa("avx512f", "avx512dq"))])
+def test_sums_of_32_bit_numbers_in_f64(x: int, w: int, words: str, target: str) -> None:
+    text = LONGS.format(range=f" in {-x}..{x} ", c=24, stride=1)
+    given, weight = numbers((1, 6, 7, 24), -x, x, "int32"), numbers((3, 3, 40, 24), -w, w, "int32")
+    bias = numbers((40,), -(2**40), 2**40, "int64")
+    kernel: Any = convjit.compile(text, target=target)
+    bound = kernel.bind(weight, bias)
+    np.testing.assert_array_equal(bound(given, out=np.full((1, 6, 7, 40), -1)), convjit.reference(text, given, weight, bias))
+    assert words in bound.dump("schedule")
+    assert ("as f64" in words) == ("pack x: n h w c as f64" in bound.dump("schedule"))
+    assert "f64" not in kernel.dump("schedule")
+
+
+@pytest.mark.parametrize("channels", [1, 5, 13])
+@pytest.mark.parametrize("stride", [1, 2])
+def test_what_f64_holds_of_odd_shapes(channels: int, stride: int) -> None:
+    text = LONGS.format(range=" in -4096..4096 ", c=channels, stride=stride).replace("w : i32", "w : i32 in -4096..4096 ")
+    given, weight = (numbers((*shape, channels), -4096, 4096, "int32") for shape in ((1, 6, 7), (3, 3, 40)))
+    bias = np.zeros(40, np.int64)
+    for target in ("cpu:scalar", "cpu:avx2"):
+        kernel: Any = convjit.compile(text, target=target)
+        np.testing.assert_array_equal(kernel(given, weight, bias), convjit.reference(text, given, weight, bias))
+        assert ("as f64" in kernel.dump("schedule")) == (target == "cpu:avx2")
+
+
 def test_a_proved_chunk_says_nothing_of_chunks_that_lie_across_two() -> None:
-    certified, ranges = Proof(chunk=10), Proof(channels=10)
+    certified, ranges = Room(chunk=10), Room(channels=10)
     assert [certified.widest(deep) for deep in (1, 2, 4)] == [10, 10, 0]
     assert [certified.fits(n, 64) for n in (10, 5, 8, 12)] == [True, True, False, False]
     assert certified.fits(8, 10)  # one chunk holds every channel
     assert (ranges.widest(4), ranges.fits(8, 64), ranges.fits(12, 64)) == (8, True, False)
-    assert (NOTHING.widest(2), NOTHING.fits(2, 64)) == (0, False)
+    assert (NONE.widest(2), NONE.fits(2, 64)) == (0, False)
 
 
 def test_a_schedule_in_parts_reads_back() -> None:

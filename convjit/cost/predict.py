@@ -19,6 +19,7 @@ from convjit.nest.ir import NESTED, Guard, If, Let, Loop, MulAdd, Nest, Par, Stm
 from convjit.nest.points import (
     Chain,
     Env,
+    Ints,
     Leaf,
     all_sizes,
     chain_of,
@@ -29,6 +30,7 @@ from convjit.nest.points import (
     length,
     loop_range,
     select,
+    spread,
 )
 from convjit.nest.visit import loads
 
@@ -42,16 +44,14 @@ def predict(nest: Nest, sizes: Mapping[str, int] | None = None) -> Counts:
     walk = Predictor(nest)
     if nest.grid is None:
         return walk.body(nest.body, env)
-    blocks = prod(c.value(known) for c in nest.grid.counts)
-    first = nest.body[0] if nest.body else None
-    if isinstance(first, Let) and first.of == var("block") and "global" not in walk.mentioned(nest.body[1:]):
-        shape = [c.value(known) for c in first.counts]
-        if prod(shape) == blocks:
-            return walk.over_digits(first, shape, nest.body[1:], {**env, "block": 0})
     total = Counts()
-    for block in range(blocks):
-        total.add(walk.body(nest.body, {**env, "block": block}))
+    for some, times in walk.blocks(nest.body, [c.value(known) for c in nest.grid.counts], known):
+        total.add(walk.body(nest.body, {**env, **some}), times)
     return total
+
+
+THREADS = 1 << 16
+"""Threads that are looked at together, at most."""
 
 
 class Predictor:
@@ -64,7 +64,7 @@ class Predictor:
         self.chains: dict[int, Chain | None] = {}
         self.ledgers: dict[int, Ledger] = {}
         self.shortcuts: dict[int, tuple[Decision, ...] | None] = {}
-        self.alike: dict[tuple[int, tuple[int | str, ...]], Counts] = {}
+        self.alike: dict[tuple[int, bytes], Counts] = {}
         self.known: dict[tuple[int, tuple[int | bytes, ...]], Counts] = {}
 
     def body(self, body: tuple[Stmt, ...], env: Env) -> Counts:
@@ -100,11 +100,12 @@ class Predictor:
         if isinstance(stmt, Loop):
             return self.loop(stmt, env)
         if isinstance(stmt, If):
-            return self.body(stmt.body, env) if holds((stmt.guard,), env, 1).all() else Counts()
+            return self.body(stmt.body, select(env, holds((stmt.guard,), env, length(env))))
         assert isinstance(stmt, Par)
-        thread = np.arange(self.team)
+        thread = np.tile(np.arange(self.team), length(env))
         units: Env = {"thread": thread, "warp": thread // 32, "lane": thread % 32, "group": thread // 128}
-        env = {**env, **units, "global": env["block"] * self.team + thread}
+        env = {n: v.repeat(self.team) if isinstance(v, np.ndarray) else v for n, v in env.items()} | units
+        env["global"] = env["block"] * self.team + thread
         for let in stmt.binds:
             env = digits(let, env)
         return self.body(stmt.body, env)
@@ -114,12 +115,17 @@ class Predictor:
         if id(chain) not in self.shortcuts:
             self.shortcuts[id(chain)] = decisions(chain)
         decided = self.shortcuts[id(chain)]
-        if decided is None or any(isinstance(v, np.ndarray) for v in env.values()):
+        if decided is None:
             return self.points(chain, env)
-        key = id(chain), tuple(d.verdict(env) for d in decided)
-        if key not in self.alike:
-            self.alike[key] = self.points(chain, env)
-        return self.alike[key]
+        total = Counts()
+        verdicts = np.stack([d.verdicts(env) for d in decided]) if decided else np.zeros((1, length(env)), np.int64)
+        different, first, threads = np.unique(verdicts, axis=1, return_index=True, return_counts=True)
+        for at, thread in enumerate(first):
+            key = id(chain), different[:, at].tobytes()
+            if key not in self.alike:
+                self.alike[key] = self.points(chain, one(env, int(thread)))
+            total.add(self.alike[key], int(threads[at]))
+        return total
 
     def points(self, chain: Chain, env: Env) -> Counts:
         """Point by point."""
@@ -149,18 +155,21 @@ class Predictor:
             total.add(self.body(loop.body, inside))
         return total
 
-    def over_digits(self, let: Let, shape: list[int], body: tuple[Stmt, ...], env: Env) -> Counts:
-        """All blocks, whose numbers have these digits; those that do not matter are counted once."""
-        mentioned = self.mentioned(body)
-        walked = [n for n in let.names if n in mentioned]
-        turns = dict(zip(let.names, shape, strict=True))
-        steps = dict(zip(let.names, let.steps, strict=True))
-        once = prod(n for name, n in turns.items() if name not in walked)
-        total = Counts()
-        for point in np.ndindex(*(turns[n] for n in walked)):
-            at: Env = {n: i * steps[n] for n, i in zip(walked, point, strict=True)}
-            total.add(self.body(body, {**env, **dict.fromkeys(let.names, 0), **at}), once)
-        return total
+    def blocks(self, body: tuple[Stmt, ...], shape: list[int], known: Mapping[str, int]) -> Iterator[tuple[Env, int]]:
+        """The blocks, some at a time; where they are told apart by digits alone, those that differ in a digit that matters,
+        and how many blocks each stands for."""
+        numbers, times = np.arange(prod(shape)), 1
+        first = body[0] if body else None
+        if isinstance(first, Let) and first.of == var("block") and "global" not in self.mentioned(body[1:]):
+            matter = self.mentioned(body[1:])
+            counts = [c.value(known) for c in first.counts]
+            if prod(counts) == len(numbers):
+                grid = np.arange(len(numbers)).reshape(counts)
+                numbers = grid[tuple(slice(None) if n in matter else slice(1) for n in first.names)].ravel()
+                times = grid.size // len(numbers)
+        some = max(1, THREADS // self.team)
+        for at in range(0, len(numbers), some):
+            yield {"block": numbers[at : at + some]}, times
 
     def mentioned(self, body: tuple[Stmt, ...]) -> frozenset[str]:
         """The variables that guards, bounds and digits in it depend on."""
@@ -185,13 +194,19 @@ class Decision:
     until: int
     beyond: int
 
-    def verdict(self, env: Env) -> int | str:
-        """When it holds; where that depends on the point, the value outside."""
-        value = evaluate(self.outside, env)
-        assert isinstance(value, int)
-        if self.always <= value <= self.until:
-            return "always"
-        return value if self.never <= value < self.beyond else "never"
+    def verdicts(self, env: Env) -> Ints:
+        """For every thread: when it holds; where that depends on the point, the value outside."""
+        value = spread(evaluate(self.outside, env), length(env))
+        open_ = np.where((value >= self.never) & (value < self.beyond), value, NEVER)
+        return np.where((value >= self.always) & (value <= self.until), ALWAYS, open_)
+
+
+NEVER, ALWAYS = np.iinfo(np.int64).min, np.iinfo(np.int64).max
+
+
+def one(env: Env, thread: int) -> Env:
+    """What a single thread sees."""
+    return {n: int(v[thread]) if isinstance(v, np.ndarray) else v for n, v in env.items()}
 
 
 def decisions(chain: Chain) -> tuple[Decision, ...] | None:

@@ -71,10 +71,15 @@ class Cost:
 
 
 def cost(
-    compilation: Compiled, sizes: Mapping[str, int] | None = None, bound: bool = True, table: EnergyTable = HOROWITZ
+    compilation: Compiled,
+    sizes: Mapping[str, int] | None = None,
+    bound: bool = True,
+    table: EnergyTable = HOROWITZ,
+    known: Mapping[str, Counts] | None = None,
 ) -> Cost:
     """Of a call with these open sizes (default: those that `explain` shows), weights, biases and params bound beforehand
-    or not. Each kernel of the call begins with empty caches."""
+    or not. Each kernel of the call begins with empty caches. `known` are counts by the names of nests, where they have
+    been predicted for these sizes already."""
     sizes = {**open_sizes(compilation.spec), **(sizes or {})}
     sizes = {name: n for name, n in sizes.items() if name in compilation.spec.open_sizes}
     nests = called(compilation) if bound else compilation.nests
@@ -82,7 +87,7 @@ def cost(
     found: list[Traffic] = []
     between: list[CacheFlow] = []
     for nest in nests:
-        counts = predict(nest, sizes)
+        counts = (known or {}).get(nest.name) or predict(nest, sizes)
         every.add(counts)
         found += rows(nest, counts)
         between += cache_flows(nest, machine, sizes)

@@ -51,7 +51,12 @@ class Flow:
 
 def traffic(nest: Nest, sizes: Mapping[str, int] | None = None) -> tuple[Traffic, ...]:
     """Of every buffer that is no register, in the nest's order; `sizes` are the open sizes."""
-    return tuple(row for row in rows(nest, predict(nest, sizes)) if row.level != "registers")
+    return in_memory(rows(nest, predict(nest, sizes)))
+
+
+def in_memory(found: Iterable[Traffic]) -> tuple[Traffic, ...]:
+    """Those of no registers."""
+    return tuple(row for row in found if row.level != "registers")
 
 
 def rows(nest: Nest, counts: Counts) -> tuple[Traffic, ...]:

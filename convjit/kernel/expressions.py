@@ -46,6 +46,10 @@ def function(l: State, name: str, dtype: str, args: list[Operand], given: list[s
 def elementary(l: State, op: str, dtype: str, of: str, args: list[Operand]) -> Operand:
     """One operation that gives `dtype`; the first operand's type is `of`."""
     shape, source = vector(dtype, l.v.lanes), vector(of, l.v.lanes)
+    if op == "whole":  # known to be small; AVX2 has no conversion
+        if l.v.lanes > 1 and "avx512dq" not in l.machine.features:
+            return function(l, "whole_f64", dtype, args, [of])
+        op = "convert"
     if op == "convert" and (name := written_out(dtype, of, l.machine)):
         return function(l, name, dtype, args, [of])
     if op in CONVERSIONS:

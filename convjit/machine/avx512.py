@@ -1,5 +1,5 @@
 """x86 with AVX-512 F, BW, DQ, VL and CD (Skylake-X and Zen 4 on). Cache figures: Intel's optimisation manual;
-the third level's and `load_cost` as measured on Emerald Rapids."""
+the third level's, `load_cost` and `stream_shown` as measured on Emerald Rapids."""
 
 from convjit.machine import avx2
 from convjit.machine.machine import Cache, Machine
@@ -37,6 +37,7 @@ MACHINE = Machine(
     masks=True,
     shuffle_for_fma=True,
     load_cost=0.3,
+    stream_shown=1.0,
     caches=CACHES,
     rows=ROWS,
 )

@@ -71,7 +71,8 @@ class Machine:
     the lanes costs nothing (AVX-512); `rounding`: it has an instruction that rounds to whole numbers;
     `shuffle_for_fma`: a shuffle takes the place of a multiply-add. In a cycle it starts `fma_per_cycle` multiply-adds,
     each ready after `fma_latency`, and `loads_per_cycle` vector loads. A load that is hidden behind multiply-adds still
-    costs `load_cost` cycles: it takes room in every queue.
+    costs `load_cost` cycles: it takes room in every queue. `stream_shown` is the part of the way from the third cache that
+    multiply-adds do not hide where an input is walked in order.
 
     GPU: `sm` and the least `ptx` version it can be written in (sm_90a: 90 and 80), `shared_bytes` a block may ask
     for, `registers` of one multiprocessor, `thread_registers` at most for one thread, `vector_bits` of one access.
@@ -93,6 +94,7 @@ class Machine:
     fma_latency: int = 4
     loads_per_cycle: int = 2
     load_cost: float = 0.07
+    stream_shown: float = 0.0
     sm: int = 0
     ptx: int = 0
     shared_bytes: int = 0

@@ -15,6 +15,9 @@ from convjit.nest.steps import Value
 TINY = 2.0**-126
 """The least f32 that is no denormal."""
 
+MAGIC, MAGIC_BITS = 1.5 * 2.0**52, 0x4338 << 48
+"""An f64 in whose low bits whole numbers can be added, and its bits; shifted up by 26 nothing is left of them."""
+
 
 def quantize(rounding: str, v: Value, dtype: str) -> Value:
     """A float as an integer: rounded, saturated at the ends of the type; NaN gives 0.
@@ -144,12 +147,23 @@ def widen_f16(v: Value, dtype: str) -> Value:
     return size.less(0x400, small, wide).op("or", sign).bits(dtype)
 
 
+def whole(v: Value, dtype: str) -> Value:
+    """A whole number of magnitude up to 2^53 in an f64 as i64, in f64 arithmetic: AVX2 has no conversion.
+
+    1.5 * 2^52 + n has n in its low bits for |n| <= 2^51. The number is cut into v = h 2^26 + low, h rounded to the nearest.
+    """
+    first = v.times_plus(2.0**-26, MAGIC)
+    low = (first - MAGIC).times_plus(-(2.0**26), v) + MAGIC
+    return first.bits(dtype).op("shl", 26) + low.bits(dtype) - MAGIC_BITS
+
+
 FUNCTIONS: dict[str, tuple[tuple[str, ...], Callable[..., Value]]] = {
     **{f"quantize_{word}": (("f32",), partial(quantize, word)) for word in ROUNDINGS},
     "tflite_single": (("i32", "i32", "i32"), tflite_single),
     "tflite_double": (("i32", "i32", "i32"), tflite_double),
     "tflite_multiplier": (("f64",), tflite_multiplier),
     "tflite_shift": (("f64",), tflite_shift),
+    "whole_f64": (("f64",), whole),
     "round_bf16": (("f32",), round_bf16),
     "narrow_bf16": (("f32",), partial(round_bf16, flush=False)),
     "widen_bf16": (("bf16",), widen_bf16),

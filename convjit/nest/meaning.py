@@ -53,6 +53,7 @@ OPS: dict[str, Callable[..., Any]] = {
     "max": maximum,
     "min": minimum,
     "convert": lambda a: a,
+    "whole": lambda a: a,
     "exp": np.exp,
     "tanh": np.tanh,
     "sigmoid": sigmoid,

@@ -135,7 +135,7 @@ def start(c: Context, stage: RegisterStage, place: int) -> tuple[Stmt, ...]:
 def finish(c: Context, stage: RegisterStage, place: int) -> tuple[Stmt, ...]:
     """Store the tile; the last visit also does what follows the sum (a nest of its own where there are many)."""
     if stage.part:
-        more = Apply("convert", (stage.plain,), c.domain.accumulator)
+        more = total_of(stage.plain, c.buffer(stage.plain.buffer).dtype, c.domain.accumulator)
         total = Apply("add", (stage.source, more), c.domain.accumulator)
         when = visible_image(c, stage, place)
         return nest_loops((*c.digits(stage.source, when), Store(stage.source, total, when)), written_out(stage))
@@ -158,10 +158,17 @@ def written_out(stage: RegisterStage) -> list[Plan]:
     return [p if p.kind in ("unroll", *LANES, *UNITS) else replace(p, kind="unroll") for p in stage.plans]
 
 
+def total_of(part: Load, given: str, wanted: str) -> Expr:
+    """A part of a sum as a number of the sum's type; in f64 it is known to be a whole number up to 2^53."""
+    if given == wanted:
+        return part
+    return Apply("whole" if given == "f64" else "convert", (part,), wanted)
+
+
 def finished(c: Context, register: Load, unskew: dict[str, Affine]) -> Expr:
     """The epilogue, reading the sum where it is."""
     given = c.buffer(register.buffer).dtype
-    total: Expr = register if given == c.domain.accumulator else Apply("convert", (register,), c.domain.accumulator)
+    total: Expr = total_of(register, given, c.domain.accumulator)
 
     def read(load: Load) -> Expr:
         if load == ACCUMULATOR:

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from math import prod
+
 from convjit.errors import ConvError
 from convjit.machine.machine import Machine
 from convjit.schedule import from_ast
 from convjit.schedule.available import refuse_on
 from convjit.schedule.dataflow import DATAFLOWS, MISSING, Generator
 from convjit.schedule.legal import check
-from convjit.schedule.packing import dots, packing, with_packs
+from convjit.schedule.packing import as_doubles, dots, packing, with_packs
 from convjit.schedule.parts import NOTHING, Proof, gives_back, in_parts, known
 from convjit.schedule.schedule import Schedule
 from convjit.spec.conv import ConvSpec
+
+CONSTANTS = 3
+"""Registers of the constants of a requantisation. Where the sum is one loop LLVM keeps them across it, and rather moves sums
+through memory in every turn than reads the constants again."""
 
 IN_PARTS = ("auto", "output_stationary")
 """Dataflows that keep a sum in one place until it is whole."""
@@ -43,6 +50,17 @@ def made(spec: ConvSpec, machine: Machine, generator: Generator, proof: Proof) -
             schedule = in_parts(generator(plain, exact), plain, sure, gives_back(spec, packs))
             if schedule:
                 return with_packs(schedule, spec, packs)
+        packs = as_doubles(spec, machine)
+        plain, sure = known(spec, packs, proof, "f64")
+        schedule = in_parts(generator(plain, machine), plain, sure, False) if packs else None
+        if schedule:
+            return with_packs(schedule, spec, packs)
     packs = packing(spec, machine, spec.accumulator, proof)
     plain, sure = known(spec, packs, proof)
-    return with_packs(generator(plain, machine.exact(sure.pairs)), spec, packs)
+    return with_packs(generator(plain, _left(spec, machine.exact(sure.pairs))), spec, packs)
+
+
+def _left(spec: ConvSpec, machine: Machine) -> Machine:
+    """The machine with the registers that are left to the sum."""
+    kept = spec.output.quantised and prod(spec.kernel_size) == 1 and machine.masks
+    return replace(machine, vector_registers=machine.vector_registers - CONSTANTS) if kept else machine

@@ -75,6 +75,16 @@ class Fetching:
             return 0.0
         return vectors * lanes.width * self.machine.cache("L3").line / self.machine.cache("L3").bandwidth
 
+    def again(self, vectors: int, counts: Counts) -> float:
+        """Cycles for an input that no near cache holds, of few channels, with pixels in lanes: each block of channels of
+        the output walks it anew."""
+        facts, lanes = self.facts, self.lanes
+        far = facts.image > self.machine.cache("L2").bytes and facts.depth > facts.sizes["c"]
+        if not far or not lanes.moves_x or lanes.axis == "g" or self.lines(vectors, counts, 0):
+            return 0.0
+        passes = -(-facts.sizes["oc"] // dict(counts).get("oc", 1))
+        return self.machine.stream_shown * passes * facts.image / self.machine.cache("L3").bandwidth
+
     def crowded(self, counts: Counts) -> float:
         """How much slower: lines of the input that push each other out of the first cache in every turn."""
         facts = self.facts

@@ -14,6 +14,11 @@ CROWDED = 6.0
 """How much slower stores are whose lines push each other out of the first cache."""
 
 
+ACROSS = 5.0
+"""Cycles more for a vector in a tile whose run of outputs is not whole parts of a vector: the runs of all later tiles then
+lie across lines."""
+
+
 @dataclass(frozen=True)
 class Lanes:
     """`loops` are those in lanes and how much of each, slowest first: (("g", 2), ("oc", 4)).
@@ -89,6 +94,7 @@ class Lanes:
         part = 16 // facts.element
         run = min(part, beside)
         cost = STORE * self.width / run * (1 if run > 1 else 4) + (1.0 if run > 1 else 0.0)
+        cost += ACROSS if run > 1 and beside % run else 0.0
         apart = facts.step(output, self.loops[-1][0]) * facts.element
         return cost * (CROWDED if apart % 4096 == 0 and self.width > 8 // (run * facts.element // 16 + 1) else 1.0)
 

@@ -17,7 +17,7 @@ from convjit.schedule.legal_packs import pack_line, packs
 from convjit.schedule.legal_stages import output, positions, staging
 from convjit.schedule.line import axes, lane_count, loops, stages, sums, tile
 from convjit.schedule.operands import sum_type
-from convjit.schedule.parts import NOTHING, Proof, gives_back, known, products
+from convjit.schedule.parts import NOTHING, PARTS, Proof, gives_back, known, products
 from convjit.schedule.schedule import Level, Phase, Schedule
 from convjit.spec.conv import ConvSpec
 
@@ -55,7 +55,7 @@ def check(spec: ConvSpec, schedule: Schedule, machine: Machine, proof: Proof = N
 
 
 def in_parts(spec: ConvSpec, plain: ConvSpec, phase: Phase, proof: Proof) -> Found:
-    """Parts of sums: of 32 bits, and proved to fit."""
+    """Parts of sums: of i32 or f64, and proved to fit."""
     own = [s for s in stages(phase) if s.tensor == spec.output.name]
     part = next((s for s in own if s.as_type), None)
     whole = next((s for s in own if s.level == "scratch"), None)
@@ -64,18 +64,19 @@ def in_parts(spec: ConvSpec, plain: ConvSpec, phase: Phase, proof: Proof) -> Fou
         yield Diagnostic(text, whole.span, hints=(f"Put '[{spec.output.name}: registers as i32]' inside.",))
     if part is None:
         return
-    if (spec.accumulator, part.as_type) != ("i64", "i32"):
+    if spec.accumulator != "i64" or part.as_type not in PARTS:
         text = f"'{part}': sums of {spec.accumulator} have no parts of {part.as_type}."
-        yield Diagnostic(text, part.span, notes=("Sums of i64 are added up from parts of i32.",))
+        yield Diagnostic(text, part.span, notes=(f"Sums of i64 are added up from parts of {' or '.join(PARTS)}.",))
         return
     if whole is None and gives_back(spec, phase.packs):
         text = f"'{part}': what the zero point takes off taps outside the image is given back to whole sums."
         yield Diagnostic(text, part.span, hints=(f"Put '[{spec.output.name}: scratch]' outside.",))
     taps, channels = products(plain, phase, part)
-    if proof.fits(channels, plain.ic_per_group) if taps == 1 else taps <= proof.taps:
+    room = proof.room(part.as_type)
+    if room.fits(channels, plain.ic_per_group) if taps == 1 else taps <= room.taps:
         return
-    text = f"'{part}': the {taps * channels} products of a part are not proved to fit into i32."
-    note = f"Of one tap's channels {max(proof.channels, proof.chunk)} do, of whole taps {proof.taps}."
+    text = f"'{part}': the {taps * channels} products of a part are not proved to fit into {part.as_type}."
+    note = f"Of one tap's channels {max(room.channels, room.chunk)} do, of whole taps {room.taps}."
     hint = "Declare the ranges ('x : i16 in -1000..1000 […]'), or make the parts smaller."
     yield Diagnostic(text, part.span, notes=(note,), hints=(hint,))
 

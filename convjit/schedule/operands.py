@@ -17,8 +17,9 @@ from convjit.spec.tensor import Tensor
 TURNED = {"u8": "i8", "i8": "u8"}
 """Types that hold each other's numbers moved by 128."""
 
-WIDER = {"u8": ("i16", "i32"), "i8": ("i16", "i32"), "i16": ("i32",), "i32": ("i64",), "bf16": ("f32",), "f16": ("f32",)}
-"""Types that hold all numbers of another, and for integers the difference of two of them."""
+WIDER = {"u8": ("i16", "i32"), "i8": ("i16", "i32"), "i16": ("i32",), "i32": ("i64", "f64"), "bf16": ("f32",), "f16": ("f32",)}
+"""Types that hold all numbers of another, and for integers the difference of two of them. f64 holds those of i32; its
+sums are exact up to 2^53, which must be proved (`schedule.parts`)."""
 
 SHORT = ("bf16", "f16")
 """Floats that are stored and converted; what is stored as one of them is multiplied as f32, where all of its numbers count.

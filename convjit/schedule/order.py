@@ -79,9 +79,9 @@ def in_order(facts: Facts, tile: Tile) -> list[str]:
 
 def columns_first(facts: Facts, tile: Tile, pixels: list[str]) -> list[str]:
     """Columns that lie in lanes go outermost where they are a few vectors: each gets its mask and its border once,
-    and rows of its own below."""
+    and rows of its own below. Where masks cost nothing, memory is better walked in order."""
     column = tile.lanes.axis
-    few = column in pixels and tile.lanes.vectors(facts) <= FEW
+    few = column in pixels and tile.lanes.vectors(facts) <= (1 if facts.machine.masks else FEW)
     return [column, *(p for p in pixels if p != column)] if few else pixels
 
 

@@ -74,6 +74,16 @@ def better(spec: ConvSpec, machine: Machine, total: str, proof: Proof) -> tuple[
     return ("i16", "i16") if dots(machine, "i16", "i16", total) else ("", "")
 
 
+def as_doubles(spec: ConvSpec, machine: Machine) -> tuple[Pack, ...]:
+    """32-bit numbers packed as f64, where vectors of those are worth a pass over the input; else nothing."""
+    own = given_type(spec, spec.input), given_type(spec, spec.weight)
+    fits = all("f64" in kinds(spec, t) for t in (spec.input, spec.weight)) and own == ("i32", "i32")
+    if not fits or not machine.vector_bits or reuse(spec) < OFTEN:
+        return ()
+    axes = tuple(Level(a.lower()) for a in spec.input.axes)
+    return Pack(spec.input.name, axes, "f64"), Pack(spec.weight.name, (), "f64")
+
+
 def channels_last(spec: ConvSpec, machine: Machine, types: tuple[str, str, str]) -> bool:
     """Whether channels are brought side by side, so that an instruction can sum up their products."""
     if in_pairs(types, spec):

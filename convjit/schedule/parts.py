@@ -1,4 +1,5 @@
-"""Sums of 64 bits in parts of 32: an instruction that sums products into 32 bits does the work, and parts are added up.
+"""Sums of 64 bits in parts: of 32 bits, by an instruction that sums products into them; or of f64, whose fused multiply-add
+is exact on whole numbers up to 2^53 and twice as fast as a product of 32-bit numbers. Parts are added up.
 
 How many products a part may have must be proved: by the declared ranges of the tensors, or at `bind` by the certificate
 of the weights at hand.
@@ -17,20 +18,23 @@ from convjit.schedule.schedule import Item, Level, Pack, Phase, Schedule, Stage
 from convjit.spec.conv import ConvSpec
 
 LEAST = 3
-"""Products of one part for each product that an instruction sums from which parts are worth it."""
+"""Products of a part in i32 for each product that an instruction sums from which parts are worth it."""
+
+LONGEST = 8
+"""Products of a part in f64 from which they are: it is converted before it is added."""
+
+
+PARTS = {"i32": 2**31 - 1, "f64": 2**53}
+"""Types that parts of a sum may have, and up to where they hold every whole number."""
 
 
 @dataclass(frozen=True)
-class Proof:
-    """What is known of the numbers that are multiplied: every 32-bit sum of at most so many neighbouring channels of one
-    tap fits, and of so many whole taps in a row; and no pair of products of bytes leaves 16 bits (vpmaddubsw), of the
-    input as it is, or moved by 128 (`turned`). `chunk` channels fit where chunks begin at its multiples: that says
-    nothing of narrower chunks that lie across two of them."""
+class Room:
+    """Sums that fit a type: of at most so many neighbouring channels of one tap, and of so many whole taps in a row.
+    `chunk` channels fit where chunks begin at its multiples: that says nothing of narrower chunks that lie across two."""
 
     channels: int = 0
     taps: int = 0
-    pairs: bool = False
-    turned: bool = False
     chunk: int = 0
 
     def fits(self, channels: int, all_channels: int) -> bool:
@@ -42,6 +46,28 @@ class Proof:
         plain = self.channels // deep * deep
         return max(plain, self.chunk) if self.chunk % deep == 0 else plain
 
+    def __or__(self, other: Room) -> Room:
+        """What either proves."""
+        return Room(max(self.channels, other.channels), max(self.taps, other.taps), max(self.chunk, other.chunk))
+
+
+NONE = Room()
+
+
+@dataclass(frozen=True)
+class Proof:
+    """What is known of the numbers that are multiplied: the sums that fit i32, and those that are exact in f64; and
+    whether no pair of products of bytes leaves 16 bits (vpmaddubsw), of the input as it is, or moved by 128 (`turned`)."""
+
+    i32: Room = NONE
+    f64: Room = NONE
+    pairs: bool = False
+    turned: bool = False
+
+    def room(self, part: str) -> Room:
+        """For parts of that type."""
+        return {"i32": self.i32, "f64": self.f64}[part]
+
 
 NOTHING = Proof()
 
@@ -52,9 +78,9 @@ def declared(spec: ConvSpec) -> Proof:
         return NOTHING
     x, w = (ends(t.dtype, t.in_range) for t in (spec.input, spec.weight))
     largest = max(1, *(abs(a * b) for a in x for b in w))
-    products = (2**31 - 1) // largest
+    i32, f64 = (Room(most // largest, most // largest // spec.ic_per_group) for most in PARTS.values())
     pairs = 2 * max(a * b for a in x for b in w) <= 32767 and 2 * min(a * b for a in x for b in w) >= -32768
-    return Proof(products, products // spec.ic_per_group, pairs)
+    return Proof(i32, f64, pairs)
 
 
 def ends(dtype: str, in_range: tuple[int, int] | None) -> tuple[int, int, int]:
@@ -65,13 +91,16 @@ def ends(dtype: str, in_range: tuple[int, int] | None) -> tuple[int, int, int]:
 
 def both(a: Proof, b: Proof) -> Proof:
     """What either proves."""
-    return Proof(max(a.channels, b.channels), max(a.taps, b.taps), a.pairs or b.pairs, a.turned or b.turned, max(a.chunk, b.chunk))
+    return Proof(a.i32 | b.i32, a.f64 | b.f64, a.pairs or b.pairs, a.turned or b.turned)
 
 
 def known(spec: ConvSpec, packs: Iterable[Pack], proof: Proof, total: str = "") -> tuple[ConvSpec, Proof]:
     """What is multiplied when operands are packed so, and what is known of it: `proof`, and what its ranges say."""
     packs = tuple(packs)
     plain = multiplied(spec, packs, total)
+    if plain.input.dtype == "f64" != spec.input.dtype:
+        whole = [replace(p, as_type="i64") if p.as_type == "f64" else p for p in packs]
+        return plain, both(proof, declared(multiplied(spec, whole)))
     own = given_type(spec, spec.input)
     moved = TURNED.get(own) == plain.input.dtype
     here = replace(proof, pairs=proof.turned if moved else proof.pairs)
@@ -80,18 +109,18 @@ def known(spec: ConvSpec, packs: Iterable[Pack], proof: Proof, total: str = "") 
 
 
 def in_parts(schedule: Schedule, spec: ConvSpec, proof: Proof, back: bool) -> Schedule | None:
-    """The schedule with its sums in parts; None where parts would be too small, or its loops do not let them. `back`:
-    taps outside the image are given back to the whole sums (`gives_back`)."""
+    """The schedule of what is multiplied (`spec`) with its sums as parts of whole ones; None where parts would be too
+    small, or its loops do not let them. `back`: taps outside the image are given back to the whole sums (`gives_back`)."""
     phase = schedule.phases[0]
     items = phase.items
     place = next(i for i, s in enumerate(items) if isinstance(s, Stage) and s.tensor == spec.output.name)
     summed = [i for i, l in enumerate(items) if isinstance(l, Level) and l.axis in sums(spec) and l.kind != "dot"]
-    if not summed or summed[0] < place or any(items[i].kind != "serial" for i in summed):  # type: ignore[union-attr]
+    if not summed or summed[0] < place:
         return None
     found = placed(phase, spec, summed, proof, back)
     if found is None:
         return None
-    reason = "64-bit sums are added up from 32-bit ones, which are proved to fit"
+    reason = f"64-bit sums are added up from parts of {spec.accumulator}, which are proved to hold them"
     return replace(schedule, phases=(replace(phase, items=found),), reasons=(*schedule.reasons, reason))
 
 
@@ -104,23 +133,26 @@ def placed(phase: Phase, spec: ConvSpec, summed: list[int], proof: Proof, back: 
     """The line with the part's stage as far out as the proof allows."""
     items, name = phase.items, spec.output.name
     place = next(i for i, s in enumerate(items) if isinstance(s, Stage) and s.tensor == name)
-    part, whole = Stage(name, as_type="i32"), Stage(name, "scratch")
+    part, whole, room = Stage(name, as_type=spec.accumulator), Stage(name, "scratch"), proof.room(spec.accumulator)
     sizes = {a: n or 0 for a, n in axes(spec).items()}
+    rolled = all(isinstance(l, Level) and l.kind == "serial" for l in (items[i] for i in summed))
     for at in summed:
         inside = [items[i] for i in summed if i >= at]
         taps = prod(sizes[l.axis] for l in inside if isinstance(l, Level) and l.axis != "c")
         every = {l.axis for l in inside if isinstance(l, Level)}
         if "c" not in every and sizes["c"] > 1:
             return None  # channels lie outside the taps: parts would mix them
-        if taps <= proof.taps or (taps == 1 and proof.fits(sizes["c"], sizes["c"])):
+        if taps <= room.taps or (taps == 1 and room.fits(sizes["c"], sizes["c"])):
             if at == summed[0] and not back:
                 return (*items[:place], part, *items[place + 1 :])
-            return (*items[:place], whole, *items[place + 1 : at], part, *items[at:])
+            return (*items[:place], whole, *items[place + 1 : at], part, *items[at:]) if rolled else None
     last = items[summed[-1]]
     assert isinstance(last, Level)
+    if not rolled:
+        return None
     deep = max(last.step, tile_of_dot(spec, phase))
-    size = proof.widest(deep)
-    if last.axis != "c" or size < LEAST * deep:
+    size = room.widest(deep)
+    if last.axis != "c" or size < (LEAST * deep if spec.accumulator == "i32" else LONGEST):
         return None
     at = summed[-1]
     return (*items[:place], whole, *items[place + 1 : at], Level("c", size), part, *items[at:])

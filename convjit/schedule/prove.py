@@ -9,7 +9,7 @@ import numpy as np
 
 from convjit import dtypes
 from convjit.schedule.operands import multiplied
-from convjit.schedule.parts import NOTHING, Proof
+from convjit.schedule.parts import NONE, NOTHING, Proof, Room
 from convjit.schedule.schedule import Pack
 from convjit.spec.certificate import Certificate, certify
 from convjit.spec.conv import ConvSpec
@@ -59,11 +59,12 @@ def on_host(array: Any) -> np.ndarray[Any, Any] | None:
 
 
 def proof(found: Certificate | None) -> Proof:
-    """What the certificate proves of 32-bit parts of sums, and of pairs of bytes."""
+    """What the certificate proves of parts of sums, and of pairs of bytes."""
     if found is None:
         return NOTHING
-    words = found.words
-    chunk, taps = (2 * (words.chunk32 or 0), words.taps32 or 0) if words else (0, 0)
+    words, sums = found.words, found.sums
+    i32 = Room(0, words.taps32 or 0, 2 * (words.chunk32 or 0)) if words else NONE
+    f64 = i32 if words else Room(0, sums.taps54 or 0, 2 * (sums.chunk54 or 0))
     plain, turned = (view is not None and view.unsafe is not None and not any(view.unsafe)
                      for view in map(found.view, ("plain", "shifted")))  # fmt: skip
-    return Proof(0, taps, plain, turned, chunk)
+    return Proof(i32, f64, plain, turned)

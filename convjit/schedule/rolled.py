@@ -125,7 +125,7 @@ class Rolled(Fetching):
             cost = self.turns * self.turn(here, inner, block, chunk)
             store = acc * lanes.store_cost(facts, inner) + self.scattered(here, inner)
             total += prod(times for _, times in parts) * (cost + self.switch(acc) + store)
-        cycles = total * outside * self.crowded(counts) + self.copied(chunk)
+        cycles = total * outside * self.crowded(counts) + self.copied(chunk) + (self.again(vectors, counts) if not chunk else 0.0)
         return Tile(lanes, vectors, counts, self.taps, cycles, chunk)
 
 class Columns(Rolled):

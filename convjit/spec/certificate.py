@@ -71,14 +71,18 @@ class Certificate:
         parts = [_pairs(self.bytes)] if self.bytes else []
         parts.append(f"sum below 2^{self.sums.bits} of 2^{width}")
         parts += [] if self.sums.fits(self.accumulator) else ["may wrap"]
-        return ", ".join(parts + ([self._chunks(self.words)] if self.words and width > 31 else []))
+        if width > 31 and self.words:
+            parts.append(self._chunks("32-bit", self.words.taps32, self.words.chunk32))
+        elif width > 31 and self.sums.chunk54:
+            parts.append(self._chunks("f64", self.sums.taps54, self.sums.chunk54))
+        return ", ".join(parts)
 
-    def _chunks(self, figures: Figures) -> str:
-        if figures.taps32 == self.taps:
-            return "32-bit sums suffice"
-        if figures.taps32:
-            return f"32-bit chunks of {figures.taps32} tap{'s' if figures.taps32 > 1 else ''}"
-        return f"32-bit chunks of {2 * figures.chunk32} channels" if figures.chunk32 else "no 32-bit chunks"
+    def _chunks(self, kind: str, taps: int | None, steps: int | None) -> str:
+        if taps == self.taps:
+            return f"{kind} sums suffice"
+        if taps:
+            return f"{kind} chunks of {taps} tap{'s' if taps > 1 else ''}"
+        return f"{kind} chunks of {2 * steps} channels" if steps else f"no {kind} chunks"
 
     def to_dict(self) -> dict[str, Any]:
         """JSON data that `from_dict` reads and `verify` checks."""

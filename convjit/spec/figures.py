@@ -21,7 +21,8 @@ class Figures:
     with the bias or before it. For bytes (one factor u8, the other i8): the number of `pairs`, how many of them are
     `unsafe` (could leave 16 bits), and `chunk16`, the pair steps of a tap that can be added up in 16 bits. For words
     (both factors i16): `chunk32`, the pair steps of a tap that can be added up in 32 bits, and `taps32`, the
-    consecutive taps. None where the factors are wider.
+    consecutive taps; None where the factors are wider. There `chunk54` and `taps54` are the same for sums of magnitude up
+    to 2^53, which f64 holds.
     """
 
     view: str
@@ -34,6 +35,8 @@ class Figures:
     chunk16: int | None
     chunk32: int | None
     taps32: int | None
+    chunk54: int | None
+    taps54: int | None
 
     @property
     def largest(self) -> int:
@@ -79,4 +82,6 @@ def measure(view: intervals.View, addends: Sequence[int]) -> Figures:
         intervals.widest_chunk(view, 16) if view.bytes else None,
         intervals.widest_chunk(view, 32) if view.words else None,
         intervals.widest_taps(view, 32) if view.words else None,
+        None if view.words else intervals.widest_chunk(view, 54),
+        None if view.words else intervals.widest_taps(view, 54),
     )  # fmt: skip

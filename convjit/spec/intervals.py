@@ -59,6 +59,12 @@ class View:
         """Whether both factors are i16, as `vpmaddwd` and `vpdpwssd` want them."""
         return self.fits("i16", "i16")
 
+    @property
+    def small(self) -> bool:
+        """Whether sums of two products fit 62 bits; where they do not, one of them is larger than 2^60."""
+        plus, minus = self.signed_parts
+        return max(-self.low, self.high) * max(int(plus.max()), -int(minus.min())) < 2**60
+
     @cached_property
     def signed_parts(self) -> tuple[Whole, Whole]:
         """Of each pair step the sum of its positive and that of its negative w', both (OC, taps, ceil(IC / 2))."""
@@ -66,9 +72,9 @@ class View:
 
     @cached_property
     def pair_bounds(self) -> tuple[Whole, Whole]:
-        """Least and greatest sum of each pair step, both (OC, taps, ceil(IC / 2)); the factors must fit i16."""
-        if not self.words:
-            raise InternalError(f"the view '{self.name}' holds factors wider than 16 bits, its pairs have no bounds")
+        """Least and greatest sum of each pair step, both (OC, taps, ceil(IC / 2)); they must fit 62 bits."""
+        if not self.small:
+            raise InternalError(f"the view '{self.name}' holds factors whose products need more than 62 bits")
         plus, minus = self.signed_parts
         return self.low * plus + self.high * minus, self.high * plus + self.low * minus
 
@@ -121,12 +127,12 @@ def widest_chunk(view: View, bits: int, multiple: int = 1) -> int:
     Whether a width fits says nothing about narrower ones that cut elsewhere, so they are tried from above, beginning
     with the widest that has chunks enough for the largest tap.
     """
+    if not view.small or not _within(view.pair_bounds, bits):
+        return 0
     low, high = view.pair_bounds
-    taps, steps = (low.sum(-1), high.sum(-1)), int(high.shape[-1])
+    taps, steps = (_exact(low).sum(-1), _exact(high).sum(-1)), int(high.shape[-1])
     if _within(taps, bits):
         return steps
-    if not _within((low, high), bits):
-        return 0
     limit = 1 << (bits - 1)
     chunks = max(-(-int(taps[1].max()) // (limit - 1)), -(int(taps[0].min()) // limit))
     first, second = _running(low), _running(high)
@@ -137,7 +143,9 @@ def widest_chunk(view: View, bits: int, multiple: int = 1) -> int:
 
 def widest_taps(view: View, bits: int) -> int:
     """The most consecutive taps, beginning anywhere, that can be added up in signed `bits`; 0 where not one can."""
-    low, high = (_running(bound.sum(-1)) for bound in view.pair_bounds)
+    if not view.small:
+        return 0
+    low, high = (_running(_exact(bound).sum(-1)) for bound in view.pair_bounds)
     fits, fails = 0, high.shape[0]
     while fails - fits > 1:
         n = (fits + fails) // 2
@@ -179,22 +187,28 @@ def _paired(parts: Whole) -> Whole:
     return sums
 
 
-def _running(values: Whole) -> Whole:
+def _exact(values: Whole) -> Array:
+    """The values, as Python's integers where sums along the last axis may need more than 62 bits."""
+    most = max(int(values.max()), -int(values.min())) * values.shape[-1]
+    return values if most < 2**61 else values.astype(object)
+
+
+def _running(values: Array) -> Array:
     """Sums up to each place of the last axis, from 0 on: (…, n) to (n + 1, rows)."""
-    rows = values.reshape(-1, values.shape[-1])
-    sums = np.zeros((rows.shape[1] + 1, rows.shape[0]), np.int64)
+    rows = _exact(values).reshape(-1, values.shape[-1])
+    sums = np.zeros((rows.shape[1] + 1, rows.shape[0]), rows.dtype)
     np.cumsum(rows.T, axis=0, out=sums[1:])
     return sums
 
 
-def _gains(running: Whole, width: int) -> Whole:
+def _gains(running: Array, width: int) -> Array:
     """What running sums gain in each chunk: (n + 1, rows) to (chunks, rows)."""
     last = running.shape[0] - 1
-    gains: Whole = np.diff(running[[*range(0, last, width), last]], axis=0)
+    gains: Array = np.diff(running[[*range(0, last, width), last]], axis=0)
     return gains
 
 
-def _within(ends: tuple[Whole, Whole], bits: int) -> bool:
+def _within(ends: tuple[Array, Array], bits: int) -> bool:
     """Whether all lower and upper ends are signed numbers of that width."""
     limit = 1 << (bits - 1)
     return int(ends[0].min()) >= -limit and int(ends[1].max()) < limit

@@ -113,7 +113,7 @@ def _figures(name: str, x: Ends, rows: Rows, addends: Sequence[int]) -> dict[str
     highs = [max(0, b) + sum(max(0, *ends) for ends in p) for p, b in zip(products, addends, strict=True)]
     words = all(-(2**15) <= v < 2**15 for v in (*x, *w))
     octets = any(a[0] >= 0 and a[1] <= 255 and b[0] >= -128 and b[1] <= 127 for a, b in ((x, w), (w, x)))
-    steps = [[list(_steps(x, run)) for run in taps] for taps in rows] if words else []
+    steps = [[list(_steps(x, run)) for run in taps] for taps in rows]
     largest = max(map(abs, lows + highs))
     return {
         "view": name, "x": list(x), "w": list(w), "lows": lows, "highs": highs,
@@ -122,6 +122,8 @@ def _figures(name: str, x: Ends, rows: Rows, addends: Sequence[int]) -> dict[str
         "chunk16": _widest(steps, 16) if octets else None,
         "chunk32": _widest(steps, 32) if words else None,
         "taps32": _widest_taps(steps, 32) if words else None,
+        "chunk54": None if words else _widest(steps, 54),
+        "taps54": None if words else _widest_taps(steps, 54),
         "bits": next(tenths for tenths in count() if largest**10 < 2**tenths) / 10,
         "i32": all(_within(ends, 32) for ends in zip(lows, highs, strict=True)),
         "i64": all(_within(ends, 64) for ends in zip(lows, highs, strict=True)),

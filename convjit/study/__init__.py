@@ -1,1 +1,1 @@
-"""Studies of one spec: error, speed, traffic, energy and sparsity, and the page that shows them."""
+"""The study of a convolution: error, speed, traffic, energy and sparsity across types, scales and dataflows."""

@@ -14,7 +14,7 @@ from convjit.errors import ConvError
 from convjit.study import ranges
 from convjit.study.grid import Array, Grid, shortest, with_step
 from convjit.study.scheme import Grids, Scheme, greatest_integer
-from convjit.study.vcurve import LEAST, MOST, check_ratio, check_word, greatest
+from convjit.study.vcurve import LEAST, MOST, check_ratio, check_word, greatest, no_scale, usable
 
 COARSE = tuple(2.0 ** (k / 2) for k in range(-8, 2))
 FINE = tuple(2.0 ** (k / 8) for k in (-2, -1, 1, 2))
@@ -46,10 +46,9 @@ def power_of_two(scheme: Scheme, wishes: Wishes) -> Grids:
     """An input step of 2^-N and a weight step of 2^-N / ratio: the N of least NRMSE, of several the smallest."""
     ratio = _ratio(scheme, wishes.ratio)
     wanted = _exponents(scheme, ratio) if wishes.exponents is None else wishes.exponents
-    tried = [_powers(scheme, n, ratio) for n in sorted(set(wanted)) if _usable(2.0**n, ratio)]
+    tried = [_powers(scheme, n, ratio) for n in usable(wanted) if _in_f32(2.0**n, ratio)]
     if not tried:
-        text = "None of the scales 2^N can be used: they, and their product, are numbers of f32, from 2^-126 to 2^127."
-        raise ConvError.of(text, hint="Scale the data nearer to 1.")
+        raise no_scale()
     return min(tried, key=scheme.nrmse)
 
 
@@ -168,7 +167,7 @@ def _exponents(scheme: Scheme, ratio: Array) -> Iterable[int]:
     return range(last - bits + 2, last + 5)
 
 
-def _usable(scale: float, ratio: Array) -> bool:
+def _in_f32(scale: float, ratio: Array) -> bool:
     """Whether f32 holds the scales and their product, as factors and as steps."""
     numbers = [scale, *(scale * ratio).ravel(), *(scale * scale * ratio).ravel()]
     return all(LEAST <= v <= MOST and LEAST <= 1 / v <= MOST for v in numbers)

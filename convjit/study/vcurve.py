@@ -125,12 +125,22 @@ def curve_of(
     check_word(rounding, tuple(quantize.ROUNDINGS), "rounding")
     number = ratio_of(data.x, data.w, ratio) if isinstance(ratio, str) else check_ratio(ratio)
     wanted = default_exponents(dtype, data.x, data.w, number) if exponents is None else exponents
-    chosen = [n for n in sorted(set(wanted)) if in_range(2.0**n, 2.0**n * number)]
+    chosen = [n for n in usable(wanted) if in_range(2.0**n, 2.0**n * number)]
     if not chosen:
-        text = "None of the scales 2^N can be used: they, and their product, are numbers of f32, from 2^-126 to 2^127."
-        raise ConvError.of(text, hint="Scale the data nearer to 1.")
+        raise no_scale()
     points = [point(data, dtype, n, number, rounding) for n in chosen]
     return Curve(dtype, number, tuple(points))
+
+
+def usable(exponents: Iterable[int]) -> list[int]:
+    """The exponents in order, each once, without those whose power no f32 holds."""
+    return sorted({n for n in exponents if log2(LEAST) <= n <= log2(MOST)})
+
+
+def no_scale() -> ConvError:
+    """The error where no exponent is left."""
+    text = "None of the scales 2^N can be used: they, and their product, are numbers of f32, from 2^-126 to 2^127."
+    return ConvError.of(text, hint="Scale the data nearer to 1, or choose other exponents.")
 
 
 def point(data: Layer, dtype: str, exponent: int, ratio: float, rounding: str) -> Point:

@@ -119,3 +119,11 @@ def test_a_compiled_convolution_has_one_copy() -> None:
     c = compilation(spec, syntax, "cpu:avx2")
     stores = [loops for n in c.nests for s, loops in walk(n.body) if "gelu" in str(s)]
     assert stores and all(l.kind in ("serial", "worker", "simd") for loops in stores for l in loops)
+
+
+def test_registers_that_hold_nothing_are_not_read() -> None:
+    guard = "0<=ow.1-1<4"
+    tile = TILE.replace("inside 0<=oc.1+oc.2<27)", f"inside 0<=oc.1+oc.2<27) when {guard}")
+    nest = parse(HEAD + tile + STORE.format(value=GELU).replace("when ", f"when {guard} and "))
+    text = str(roll_functions(nest))
+    assert f"y.r.f[ow.1, oc.1+oc.2] = y.r[ow.1, oc.1, oc.2] when {guard}\n" in text

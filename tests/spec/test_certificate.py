@@ -252,7 +252,17 @@ def test_words_of_32_bits_have_exact_bounds_only() -> None:
     assert [found.pairs, found.unsafe, found.chunk16, found.chunk32, found.taps32] == [None] * 5
     with pytest.raises(InternalError) as error:
         intervals.unsafe_pairs(intervals.views(spec, weight)[0])
-    assert str(error.value) == "the view 'plain' holds factors wider than 16 bits, its pairs have no bounds"
+    assert str(error.value) == "the view 'plain' holds factors whose products need more than 62 bits"
+    assert (found.chunk54, found.taps54) == (0, 0)
+
+
+def test_words_of_32_bits_in_f64() -> None:
+    """Up to 2^53, pairs of channels and whole taps; the least 54-bit number is one of them."""
+    small = plain(*line([2**20] * 8, "i32 in -65536..65535", "i32"))
+    assert (small.chunk54, small.taps54, small.chunk32) == (4, 1, None)
+    large = plain(*line([2**30] * 8, "i32 in -2097152..2097151", "i32"))
+    assert (large.chunk54, large.taps54) == (2, 0)
+    assert plain(*line([2**31 - 1] * 2, "i32 in 0..4194304", "i32")).chunk54 == 0
 
 
 def test_bits_and_exact_floats() -> None:

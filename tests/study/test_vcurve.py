@@ -158,8 +158,8 @@ def test_curves_as_a_file(tmp_path: Path) -> None:
         ({"ratio": "mean"}, "error: Unknown ratio 'mean'.\n  note: There are max, std."),
         ({"ratio": 0}, "error: The ratio of the scales is 0; it must be a number greater than 0 that f32 holds.\n"
                        "  hint: Give a number such as 500, 'max' or 'std'."),
-        ({"exponents": [200]}, "error: None of the scales 2^N can be used: they, and their product, are numbers of f32, from 2^-126 to 2^127.\n"
-                               "  hint: Scale the data nearer to 1."),
+        ({"exponents": [200, -10**6]}, "error: None of the scales 2^N can be used: they, and their product, are numbers of f32, from 2^-126 to 2^127.\n"
+                               "  hint: Scale the data nearer to 1, or choose other exponents."),
     ],
 )  # fmt: skip
 def test_what_is_no_curve(given: dict[str, Any], message: str) -> None:

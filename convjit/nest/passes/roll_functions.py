@@ -98,7 +98,9 @@ def rolled(loops: list[Loop], inner: tuple[Stmt, ...], tile: Load, kept: Load) -
     *lets, store = inner
     assert isinstance(store, Store)
     value = map_loads(store.value, lambda load: kept if load == tile else load)
-    down: tuple[Stmt, ...] = (Store(kept, tile),)
+    lanes = {loop.name for loop in loops if loop.kind == "simd"}
+    exists = tuple(g for g in store.when if not lanes & g.affine.names())  # other registers hold nothing
+    down: tuple[Stmt, ...] = (*lets, Store(kept, tile, exists)) if exists else (Store(kept, tile),)
     up: tuple[Stmt, ...] = (*lets, replace(store, value=value))
     for loop in reversed(loops):
         down = (replace(loop, body=down),)
