@@ -31,8 +31,8 @@ MOST = 4e9
 """Operations of a layer up to which the conclusions on error are computed."""
 
 CNN = """\
-python examples/cnn_text.py          # recognised text of a pretrained CNN in f32, i16, i8
-python examples/cnn_digits.py        # accuracy of a small CNN in f32, i16, i8, i4
+python examples/ocr.py        # the text that a pretrained CNN reads, in f32, i16 and i8
+python examples/digits.py     # the accuracy of a small CNN, in f32, i16, i8 and i4
 """
 
 
