@@ -26,9 +26,11 @@ from convjit.runtime.interpreted import InterpretedCall
 from convjit.runtime.native_conv import NativeConv
 from convjit.runtime.plan import Plan
 from convjit.runtime.tasks import task_symbols, with_tasks
+from convjit.schedule.choose import verdict
+from convjit.schedule.density import Density
 from convjit.schedule.operands import sum_type
 from convjit.schedule.parts import known
-from convjit.schedule.prove import certificate, proof
+from convjit.schedule.prove import certificate, density, proof
 from convjit.spec.certificate import Certificate
 
 
@@ -132,7 +134,9 @@ def _about(c: Compilation) -> dict[str, Any]:
         "explanation": lambda: explain(c),
         "constants": constants,
         "certify": lambda given: certificate(c.spec, given),
-        "specialise": lambda found: specialised(c, found),
+        "weigh": lambda given: density(c.spec, given),
+        "specialise": lambda found, share: specialised(c, found, share),
+        "remark": lambda share: remark(c, share),
         "arithmetic": lambda: arithmetic(c),
     }
 
@@ -144,9 +148,16 @@ def arithmetic(c: Compilation) -> tuple[Machine, tuple[str, str, str]]:
     return c.machine.exact(sure.pairs), plain.types
 
 
-def specialised(c: Compilation, found: object) -> CompiledConv | None:
-    """The convolution compiled anew where the certificate of bound weights allows what nobody knew before."""
-    known = proof(found if isinstance(found, Certificate) else None)
+def remark(c: Compilation, share: object) -> str:
+    """What `auto` made of the zeros of a bound weight; "" where it was not asked."""
+    if not isinstance(share, Density) or c.spec.dataflow != "auto":
+        return ""
+    return verdict(c.spec, c.machine, proof(None, share))[1]
+
+
+def specialised(c: Compilation, found: object, share: object) -> CompiledConv | None:
+    """The convolution compiled anew where bound weights, or their certificate, allow what nobody knew before."""
+    known = proof(found if isinstance(found, Certificate) else None, share if isinstance(share, Density) else None)
     if known == c.proof or c.machine.kind != "cpu":
         return None
     other = Compilation(c.spec, c.machine, c.syntax, c.runner, known)

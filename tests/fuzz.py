@@ -92,7 +92,7 @@ def draw(seed: int, machine: Machine) -> Case:
 
 def named_schedule(r: random.Random, spec: ConvSpec, machine: Machine) -> str:
     """The lines of a dataflow by name; none where the machine cannot realise it."""
-    by_kind = DATAFLOWS[r.choice(sorted(DATAFLOWS))]
+    by_kind = DATAFLOWS[r.choice(sorted(DATAFLOWS.keys() - {"zero_skipping"}))]  # its fuzzer: test_zero_skipping
     try:
         (phase,) = by_kind[machine.kind](spec, machine).phases
     except (KeyError, ConvError):

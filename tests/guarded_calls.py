@@ -18,6 +18,7 @@ import convjit
 from convjit import dtypes
 from convjit.api import read
 from convjit.machine.rows import EXACT
+from convjit.schedule.dataflow.zero_skipping import impossible
 from convjit.spec.conv import ConvSpec
 from convjit.spec.tensor import Compute
 from tests import guard, shapes
@@ -81,6 +82,16 @@ def quantised() -> Iterator[Drawn]:
         yield f"quantised {seed}", spec, quantised_arrays(spec, seed)
 
 
+def lists() -> Iterator[Drawn]:
+    """Lists of what is not 0: random convolutions, quantised ones, and the cases of the sample, half of the weights 0."""
+    made = [*drawn(), *quantised(), *map(case_of, SAMPLE[::3])]
+    for at, (name, spec, given) in enumerate(made[::5]):
+        if not impossible(spec):
+            zero = np.random.default_rng(at).random(given["w"].shape) < 0.5
+            given["w"][zero] = spec.weight.zero if isinstance(spec.weight.zero, int) else 0
+            yield f"list {name}", replace(spec, dataflow="zero_skipping"), given
+
+
 def integers() -> Iterator[Drawn]:
     """Every pair of integer types, on some cases each."""
     for at, types in enumerate(EXACT):
@@ -105,6 +116,7 @@ SUITES = {
     "integers": integers,
     "quantised": quantised,
     "short": short,
+    "lists": lists,
     "layouts1": lambda: every_layout(1),
     "layouts2": lambda: every_layout(2),
     "layouts3": lambda: every_layout(3),

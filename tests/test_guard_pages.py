@@ -26,6 +26,7 @@ TARGETS = (
         ("integers", 78),
         ("quantised", 120),
         ("short", 64),
+        ("lists", 44),
         ("layouts1", 36),
         ("layouts2", 144),
         pytest.param("layouts3", 720, marks=pytest.mark.sweep),

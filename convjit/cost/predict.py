@@ -2,7 +2,7 @@
 
 A loop that no guard and no bound inside depends on is counted once, times its length; the others are walked. What was
 counted for equal values of the variables that matter is remembered, and threads for which none of them differs count
-alike.
+alike. A number that is read counts as the largest that it can be: a list of weights is as long as if none of them were 0.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from math import prod
 import numpy as np
 
 from convjit.nest.affine import Affine, var
-from convjit.nest.counts import ENTRY, Counts, Ledger, group_start
-from convjit.nest.ir import NESTED, Guard, If, Let, Loop, MulAdd, Nest, Par, Stmt, Store, Sync
+from convjit.nest.counts import ENTRY, Counts, Ledger, count_read, group_start
+from convjit.nest.ir import NESTED, Guard, If, Let, Loop, MulAdd, Nest, Par, Read, Stmt, Store, Sync
 from convjit.nest.points import (
     Chain,
     Env,
@@ -73,6 +73,9 @@ class Predictor:
         for stmt in body:
             if isinstance(stmt, Let):
                 env = digits(stmt, env)
+            elif isinstance(stmt, Read):
+                env = {**env, stmt.name: stmt.size - 1}
+                total.add(count_read(stmt, self.buffers))
             elif not isinstance(stmt, Sync):
                 total.add(*self.statement(stmt, env))
         return total

@@ -9,7 +9,7 @@ from convjit.kernel.state import State
 from convjit.kernel.variables import ALWAYS, Where, summed, where
 from convjit.machine import Machine
 from convjit.nest.functions import FUNCTIONS, steps
-from convjit.nest.ir import Expr, Load, Number
+from convjit.nest.ir import Expr, Index, Load, Number
 from convjit.nest.visit import typed
 
 CONVERSIONS = ("convert", "bitcast")
@@ -22,6 +22,9 @@ def expr(l: State, e: Expr, dtype: str, w: Where = ALWAYS) -> Operand:
     """The value in every lane."""
     if isinstance(e, Number):
         return constant(e.value, dtype)
+    if isinstance(e, Index):
+        value = l.v.sum(e.affine)
+        return l.b.once("convert", dtype, value, **{"from": l.b.index}) if isinstance(value, str) else value
     if isinstance(e, Load):
         return element(l, e, w)
     types = [typed(a, l.dtype_of) or e.dtype for a in e.args]
@@ -89,21 +92,29 @@ def element(l: State, load: Load, outer: Where) -> Operand:
         spot = l.memory.spot(load)
         mask = mask if spot.spread or any(spot.plan.lanes) else None
     if not w.condition:
-        return l.memory.load(load, Where(False, mask))
+        return filled(l, load, l.memory.load(load, Where(False, mask)), w)
     if l.gpu:
         return l.memory.load(load, Where(False, mask, w.condition))
-    return conditional(l, load, Where(False, mask), w.condition)
+    return conditional(l, load, Where(False, mask), w)
 
 
-def conditional(l: State, load: Load, w: Where, condition: str) -> str:
-    """A load behind a branch; 0 where it is skipped."""
+def filled(l: State, load: Load, value: Operand, inside: Where) -> Operand:
+    """The lanes that are outside hold 0; another number is put there."""
+    if not load.fill or inside.mask is None:
+        return value
+    dtype = l.dtype_of(load.buffer)
+    return l.b.once("select", vector(dtype, l.v.lanes), l.memory.mask(inside.mask), value, constant(load.fill, dtype))
+
+
+def conditional(l: State, load: Load, w: Where, inside: Where) -> str:
+    """A load behind a branch; what stands outside where it is skipped."""
     outer, _ = l.b.begin({})
-    value = l.memory.load(load, w)
+    value = filled(l, load, l.memory.load(load, w), inside)
     body = l.b.end(outer)
     result = l.b.fresh()
     shape = vector(l.buffers[load.buffer].dtype, l.v.lanes)
     merged = Merged(result, shape, value, constant(load.fill, l.dtype_of(load.buffer)))
-    l.b.lines.append(If(condition, body, (merged,), l.b.origin))
+    l.b.lines.append(If(inside.condition, body, (merged,), l.b.origin))
     return result
 
 

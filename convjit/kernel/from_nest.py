@@ -13,6 +13,7 @@ from convjit.kernel.access import Access
 from convjit.kernel.alive import later
 from convjit.kernel.builder import Builder
 from convjit.kernel.digits import bind, region
+from convjit.kernel.expressions import expr
 from convjit.kernel.ir import Kernel, Launch, Local, Parameter
 from convjit.kernel.late_order import late_order
 from convjit.kernel.loops import extent, serial, unroll
@@ -23,8 +24,8 @@ from convjit.kernel.wide import wide_loop, with_dot
 from convjit.kernel.work import muladd, store
 from convjit.machine.machine import Machine
 from convjit.nest import ir
-from convjit.nest.ir import Let, Loop, MulAdd, Nest, Par, Prefetch, Stmt, Store, Sync
-from convjit.nest.visit import loads, works, written
+from convjit.nest.ir import Let, Loop, MulAdd, Nest, Par, Prefetch, Read, Stmt, Store, Sync
+from convjit.nest.visit import loads, reads, works, written
 
 
 def lower(nest: Nest, machine: Machine, numbers: Mapping[int, int] | None = None) -> Kernel:
@@ -50,6 +51,7 @@ def kernel(l: State) -> Kernel:
     l.block(nest.body)
     writes = written(nest.body)
     used = {l.buffer for s, _ in works(nest.body) for l in (*loads(s), s.target)}
+    used |= {load.buffer for load in reads(nest.body)}
     space = "global" if l.gpu else ""
     parameters = tuple(
         Parameter(b.name, b.dtype, b.name in writes, space)
@@ -94,6 +96,9 @@ def block(l: State, body: tuple[Stmt, ...]) -> None:
         if isinstance(stmt, Let):
             before = {**{n: l.v.static.get(n) for n in stmt.names}, **before}
             opened += bind(l, stmt)
+        elif isinstance(stmt, Read):
+            read(l, stmt)
+            opened += 1
         else:
             TABLE[type(stmt)](l, stmt)
         l.b.origin = outer
@@ -104,6 +109,17 @@ def block(l: State, body: tuple[Stmt, ...]) -> None:
         if value is not None:
             l.v.static[name] = value
     l.stores = around
+
+
+def read(l: State, stmt: Read) -> None:
+    """A number for indices and bounds, in a scope of its own."""
+    dtype = l.dtype_of(stmt.load.buffer)
+    value = expr(l, stmt.load, dtype)
+    if isinstance(value, str) and dtype != l.b.index:
+        value = l.b.once("convert", l.b.index, value, **{"from": dtype})
+    l.b.open_scope({stmt.name: value})
+    l.v.ranges[stmt.name] = (0, stmt.size - 1)
+    l.v.grain[stmt.name] = 1
 
 
 def by_kind(l: State, loop: Loop) -> None:

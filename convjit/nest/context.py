@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from convjit.nest.affine import Affine, Range, number, var
@@ -18,7 +18,7 @@ THREAD_UNITS = tuple(u for u in UNITS if u != "block")
 @dataclass
 class Context:
     """`now` says where each tensor is read at this point; `buffers` grows with every stage. `sums` is where sums lie that
-    are visited again: in the output, or in memory of their own where its type does not hold them."""
+    are visited again: in the output, or in memory of their own where its type does not hold them. `by_list` puts a list's loop around a body."""
 
     domain: Domain
     phase: Phase
@@ -29,6 +29,7 @@ class Context:
     now: dict[str, Load]
     sums: str
     buffers: list[Buffer] = field(default_factory=list)
+    by_list: Callable[[tuple[Stmt, ...]], tuple[Stmt, ...]] | None = None
 
     def buffer(self, name: str) -> Buffer:
         """The buffer of that name."""

@@ -18,7 +18,7 @@ import numpy as np
 
 from convjit import dtypes
 from convjit.nest.affine import Affine
-from convjit.nest.ir import LANES, UNITS, Apply, Buffer, Expr, Guard, Let, Load, Loop, MulAdd, Prefetch, Store
+from convjit.nest.ir import LANES, UNITS, Apply, Buffer, Expr, Guard, Let, Load, Loop, MulAdd, Prefetch, Read, Store
 from convjit.nest.points import Env, Ints, Leaf, digits, evaluate, holds, length, select
 from convjit.nest.visit import loads_of, typed
 
@@ -137,6 +137,14 @@ def entries(stmt: Leaf, buffers: Mapping[str, Buffer]) -> Iterator[Entry]:
         read = tuple(loads_of(e))
         guards = (*executed, *(g for load in read for g in load.inside))
         yield Entry((e.op, e.dtype), guards, tuple(a for load in read for a in place(load)), False, True)
+
+
+def count_read(read: Read, buffers: Mapping[str, Buffer]) -> Counts:
+    """Of a number that indices are made of."""
+    counts = Counts()
+    if buffers[read.load.buffer].level != "registers":
+        counts.elements[read.load.buffer, "load"] = counts.accesses[read.load.buffer, "load"] = 1
+    return counts
 
 
 class Here:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from convjit.nest.affine import Range, high_range, low_range
-from convjit.nest.ir import NESTED, Let, Load, Loop, Nest, Par, Stmt, Store
+from convjit.nest.ir import NESTED, Let, Load, Loop, Nest, Par, Read, Stmt, Store
 
 Ranges = dict[str, Range]
 WARP, WARPGROUP = 32, 128
@@ -44,6 +44,8 @@ def targets(body: tuple[Stmt, ...], ranges: Ranges) -> Iterator[tuple[Load, Rang
     for stmt in body:
         if isinstance(stmt, Let):
             ranges = ranges | digit_ranges(stmt, ranges)
+        elif isinstance(stmt, Read):
+            ranges = ranges | {stmt.name: (0, stmt.size - 1)}
         elif isinstance(stmt, Store):
             yield stmt.target, ranges
         elif isinstance(stmt, NESTED):

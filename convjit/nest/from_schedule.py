@@ -9,12 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from math import prod
 
 from convjit.dtypes import bits
 from convjit.errors import ConvError
 from convjit.machine.machine import Machine
+from convjit.nest import lists
 from convjit.nest.affine import Affine, number
+from convjit.nest.bordered import border_nest
 from convjit.nest.collapse import collapse
 from convjit.nest.context import Context, dimension_size
 from convjit.nest.domain import Domain, domain
@@ -26,7 +29,7 @@ from convjit.nest.split import Plan, Split, split
 from convjit.nest.stage_memory import memory_stage
 from convjit.nest.stage_registers import RegisterStage, fill, finish, register_stage, start, sum_stage
 from convjit.nest.visit import map_guards
-from convjit.schedule.line import tile
+from convjit.schedule.line import LIST, listed, tile
 from convjit.schedule.operands import pack_of, sum_type, zero_left
 from convjit.schedule.schedule import Phase, Schedule, Stage
 from convjit.spec.conv import ConvSpec
@@ -39,12 +42,29 @@ def nests(spec: ConvSpec, schedule: Schedule, machine: Machine) -> tuple[tuple[N
     for phase in schedule.phases:
         base = domain(spec, zero_left(spec, phase.packs))
         check_packs(base, phase)
+        if listed(phase):
+            found += [(nest, phase) for nest in by_list(spec, base, phase, machine)]
+            continue
         for pack in phase.packs:
             types = (base.buffer(pack.tensor).dtype, pack.as_type or base.buffer(pack.tensor).dtype)
             found.append((pack_nest(base, spec, pack, machine.lanes(max(map(bits, types))), gpu), phase))
         found += [(nest, phase) for nest in prepared(spec, base, phase, machine)]
         found += [(nest, phase) for nest in build(base, phase, machine)]
     return tuple(found)
+
+
+def by_list(spec: ConvSpec, base: Domain, phase: Phase, machine: Machine) -> Iterator[Nest]:
+    """The nests of a phase that walks its weight by a list."""
+    base = replace(base, beyond=())  # borders are copied: no tap is outside
+    walk = lists.walk(base, phase, split(phase.items, dict(base.axes), False))
+    pack = pack_of(phase.packs, base.x)
+    assert pack
+    buffer = walk.input.buffer
+    yield lists.list_nest(base, spec, phase, walk)
+    lanes = machine.lanes(max(bits(buffer.dtype), bits(base.buffer(base.x).dtype)))
+    yield border_nest(base, spec, pack, walk.input, lanes)
+    yield from prepare(Vectors(spec, base.zero, False), base.original[base.w], base.buffers, buffer.dtype, (1, 1))
+    yield from build(base, phase, machine)
 
 
 def prepared(spec: ConvSpec, base: Domain, phase: Phase, machine: Machine) -> Iterator[Nest]:
@@ -69,7 +89,7 @@ def build(domain: Domain, phase: Phase, machine: Machine) -> tuple[Nest, ...]:
     the same nest; on a GPU, where blocks cannot wait for each other, in nests of their own.
     """
     gpu = machine.kind == "cuda"
-    packed, domain = pack_operands(domain, phase)
+    packed, domain = (False, domain) if listed(phase) else pack_operands(domain, phase)
     domain, phase = without_digits(domain, phase, gpu)
     fused = phase.fuses[0].axes if phase.fuses else ()
     parts = split(phase.items, fused_sizes(domain, phase), gpu)
@@ -79,7 +99,12 @@ def build(domain: Domain, phase: Phase, machine: Machine) -> tuple[Nest, ...]:
         check_blocks(parts, domain.buffer(domain.w), pack)
     lanes = prod(p.last + 1 for p in parts.plans() if p.kind == "simd")
     c = Context(domain, phase, parts, gpu, lanes, fused, {}, domain.y, list(domain.buffers))
-    c.now = {t: access(c, t, packed) for t in (domain.x, domain.w, domain.y)}
+    if listed(phase):
+        walk = lists.walk(domain, phase, parts)
+        c.by_list = partial(lists.around, walk)
+        c.now = {**lists.operands(c, walk), domain.y: access(c, domain.y, packed)}
+    else:
+        c.now = {t: access(c, t, packed) for t in (domain.x, domain.w, domain.y)}
     apart_sums(c)
     body = assemble(c)
     workers = tuple(WorkerAxis(p.axis, domain.size(p.axis), p.step) for p in parts.plans() if p.kind == "worker")
@@ -197,7 +222,11 @@ def walk_line(
     items = c.parts.items
     for place in range(len(items) - 1, -1, -1):
         item = items[place]
-        if isinstance(item, Plan):
+        if isinstance(item, Plan) and item.kind == LIST:
+            outermost = not (place and isinstance(before := items[place - 1], Plan) and before.kind == LIST)
+            if outermost and c.by_list:
+                body = c.by_list(body)
+        elif isinstance(item, Plan):
             body = item.around(body)
         elif place in registers and item.tensor == c.domain.y:
             stage = registers[place]

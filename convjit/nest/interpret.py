@@ -14,8 +14,24 @@ from typing import cast
 import numpy as np
 
 from convjit import dtypes
-from convjit.nest.counts import ENTRY, Counts, Ledger, group_start, taps
-from convjit.nest.ir import Apply, Expr, If, Let, Loop, MulAdd, Nest, Number, Par, Prefetch, Stmt, Store, Sync
+from convjit.nest.counts import ENTRY, Counts, Ledger, count_read, group_start, taps
+from convjit.nest.ir import (
+    Apply,
+    Expr,
+    If,
+    Index,
+    Let,
+    Loop,
+    MulAdd,
+    Nest,
+    Number,
+    Par,
+    Prefetch,
+    Read,
+    Stmt,
+    Store,
+    Sync,
+)
 from convjit.nest.meaning import apply
 from convjit.nest.memory import Memory
 from convjit.nest.points import (
@@ -27,12 +43,14 @@ from convjit.nest.points import (
     all_sizes,
     chain_of,
     digits,
+    evaluate,
     expand,
     grid,
     holds,
     length,
     loop_range,
     select,
+    spread,
 )
 from convjit.nest.storage import Tile
 from convjit.nest.visit import loads
@@ -87,6 +105,8 @@ class Interpreter:
         for stmt in body:
             if isinstance(stmt, Let):
                 env = digits(stmt, env)
+            elif isinstance(stmt, Read):
+                env = {**env, stmt.name: self.read(stmt, env)}
             elif isinstance(stmt, Par):
                 self.par(stmt, env)
             elif isinstance(stmt, If):
@@ -96,6 +116,16 @@ class Interpreter:
                 self.memory.sync(stmt)
             else:
                 self.loop_or_leaf(stmt, env)
+
+    def read(self, read: Read, env: Env) -> int:
+        """The number that stands there; each entry of the body reads it once."""
+        if self.counting:
+            self.counts.add(count_read(read, self.memory.buffers))
+        tile = self.memory.get(read.load, read, env)
+        value = int(tile.values[0])
+        if tile.poison[0] or not 0 <= value < read.size:
+            self.memory.fail(read, f"{value} is not a number below {read.size} that was written", env, 0)
+        return value
 
     def loop_or_leaf(self, stmt: Loop | Leaf, env: Env) -> None:
         """A loop around a single statement at once, another value by value."""
@@ -175,6 +205,9 @@ class Interpreter:
         points = length(env)
         if isinstance(e, Number):
             return Tile(np.full(points, e.value, dtypes.get(e.dtype).numpy), np.zeros(points, np.bool_))
+        if isinstance(e, Index):
+            at = spread(evaluate(e.affine, env), points)
+            return Tile(at.astype(dtypes.get(e.dtype).numpy), np.zeros(points, np.bool_))
         if isinstance(e, Apply):
             args = [self.value(a, stmt, env) for a in e.args]
             with np.errstate(all="ignore"):

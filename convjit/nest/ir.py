@@ -73,7 +73,15 @@ class Apply:
     dtype: str
 
 
-Expr = Load | Number | Apply
+@dataclass(frozen=True)
+class Index:
+    """What an expression over loop variables is at this point, as a number; the same in all lanes."""
+
+    affine: Affine
+    dtype: str
+
+
+Expr = Load | Number | Apply | Index
 
 
 @dataclass(frozen=True)
@@ -115,6 +123,16 @@ class Let:
 
 
 @dataclass(frozen=True)
+class Read:
+    """`name` is the whole number that stands in a buffer; who filled the buffer sees to 0 <= number < size. Visible to the
+    statements that follow in the same body: indices and bounds that are data, of a list that is walked."""
+
+    name: str
+    load: Load
+    size: int
+
+
+@dataclass(frozen=True)
 class Loop:
     """name from low to high (exclusive) by step."""
 
@@ -151,9 +169,9 @@ class Sync:
     count: int = 0
 
 
-Stmt = Loop | Store | MulAdd | Prefetch | Let | Par | If | Sync
+Stmt = Loop | Store | MulAdd | Prefetch | Let | Read | Par | If | Sync
 NESTED = (Loop, Par, If)
-HINTS = (Prefetch, Sync, Let)
+HINTS = (Prefetch, Sync, Let, Read)
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,8 @@ class Stride:
 
 @dataclass(frozen=True)
 class Layout:
-    """Parts (dimension, block), slowest first: (oc, 32) … (oc, 1) is a dimension blocked by 32.
+    """Parts (dimension, block), slowest first: (oc, 32) … (oc, 1) is a dimension blocked by 32; (w, 1) … (w, 2) has the even
+    places side by side, then the odd ones.
 
     `sizes` are the logical sizes; the last block of a blocked dimension is whole. `pad` elements follow each row.
     """
@@ -39,12 +40,11 @@ class Layout:
 
     def counts(self) -> tuple[Extent, ...]:
         """How many steps each part has. A blocked dimension has a known size."""
-        left: dict[str, Extent] = dict(self.sizes)
+        sizes: dict[str, Extent] = dict(self.sizes)
         counts: list[Extent] = []
         for name, block in self.parts:
-            size = left[name]
+            size = min((b for n, b in self.parts if n == name and b > block), default=sizes[name])
             counts.append(size if isinstance(size, str) else ceil_div(size, block))
-            left[name] = block
         return tuple(counts)
 
     def strides(self) -> tuple[Stride, ...]:
@@ -76,6 +76,7 @@ class Layout:
         strides = self.strides()
         for name, affine in index.items():
             levels = [(block, s) for (n, block), s in zip(self.parts, strides, strict=True) if n == name]
+            levels.sort(key=lambda level: -level[0])
             if not levels:
                 continue  # a dimension of size 1
             if len(levels) == 1:

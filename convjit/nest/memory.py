@@ -11,7 +11,7 @@ import numpy as np
 from convjit.errors import InternalError
 from convjit.nest.counts import ENTRY
 from convjit.nest.extents import register_extents
-from convjit.nest.ir import Buffer, Load, MulAdd, Nest, Store, Sync
+from convjit.nest.ir import Buffer, Load, MulAdd, Nest, Read, Store, Sync
 from convjit.nest.layout import Layout
 from convjit.nest.points import Env, Ints, Leaf, Values, concrete, evaluate, length, spread
 from convjit.nest.races import commits
@@ -78,7 +78,7 @@ class Memory:
         if copy.storage.watch:
             copy.storage.watch.write(copy.places, copy.threads, self.epoch)
 
-    def get(self, load: Load, stmt: Leaf, env: Env) -> Tile:
+    def get(self, load: Load, stmt: Leaf | Read, env: Env) -> Tile:
         """Read at every point."""
         places = self.find(load, stmt, env)
         self.note(stmt, load.buffer, places, env, writing=False)
@@ -99,7 +99,7 @@ class Memory:
         if self.buffers[name].level == "memory" and storage.poison[places].any():
             self.fail(stmt, "stores what was never written", env, first_of(storage.poison[places]))
 
-    def find(self, load: Load, stmt: Leaf, env: Env) -> Ints:
+    def find(self, load: Load, stmt: Leaf | Read, env: Env) -> Ints:
         """The place of the element at every point."""
         buffer, places = self.buffers[load.buffer], self.places[load.buffer]
         index = [evaluate(a, env) for a in load.index]
@@ -120,7 +120,7 @@ class Memory:
         """The thread of every point, numbered through all blocks."""
         return spread(env.get("global", 0), length(env))
 
-    def note(self, stmt: Leaf, buffer: str, places: Ints, env: Env, writing: bool) -> None:
+    def note(self, stmt: Leaf | Read, buffer: str, places: Ints, env: Env, writing: bool) -> None:
         """Tell the watch of places that threads share."""
         watch = self.storage[buffer].watch
         if watch is None:
@@ -132,7 +132,7 @@ class Memory:
                 stmt, f"another thread is at this place of {buffer}, and no barrier between", env, clash
             )
 
-    def fail(self, stmt: Leaf, what: str, env: Env, point: int | None) -> NoReturn:
+    def fail(self, stmt: Leaf | Read, what: str, env: Env, point: int | None) -> NoReturn:
         """Name the statement and the point."""
         names = [n for n in env if n not in self.sizes and n != ENTRY and not n.endswith((".begin", ".end"))]
         at = {n: int(spread(env[n], length(env))[point or 0]) for n in names}

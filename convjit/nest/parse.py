@@ -18,6 +18,7 @@ from convjit.nest.ir import (
     Grid,
     Guard,
     If,
+    Index,
     Let,
     Load,
     Loop,
@@ -27,6 +28,7 @@ from convjit.nest.ir import (
     OpenSize,
     Par,
     Prefetch,
+    Read,
     Stmt,
     Store,
     Sync,
@@ -137,6 +139,8 @@ class Build(Transformer[Token, Nest]):
 
     prefetch = Prefetch
 
+    read = Read
+
     def let(self, digits: Let) -> Let:
         return digits
 
@@ -166,6 +170,9 @@ class Build(Transformer[Token, Nest]):
 
     number = Number
     guard = Guard
+
+    def index(self, operation: str, affine: Affine) -> Index:
+        return Index(affine, operation.partition(":")[2])
 
     def apply(self, operation: str, *args: Expr) -> Apply:
         op, dtype = operation.split(":")

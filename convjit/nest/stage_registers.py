@@ -21,7 +21,8 @@ class RegisterStage:
     """The tile of a tensor: its loops, where the update finds it, and the tensor's own element for every one of it.
 
     A tile that is walked by position is filled and stored by plain loops (`plans`), not by positions. `part`: it starts
-    from 0 and is added to its source, a sum of another type.
+    from 0 and is added to its source, a sum of another type or in memory. `beside`: the tile has an address and an order of its
+    own, and is walked by rolled loops but for this axis, along which numbers are brought side by side.
     """
 
     tensor: str
@@ -31,6 +32,7 @@ class RegisterStage:
     source: Load
     unskew: dict[str, Affine]
     part: bool = False
+    beside: str = ""
 
 
 def register_stage(c: Context, place: int) -> RegisterStage:
@@ -69,12 +71,15 @@ def sum_stage(c: Context, place: int) -> RegisterStage:
         raise ConvError.of(text, item.span, hint=f"Step through it first: '{open_.axis}/8 … {open_.axis}'.")
     ranges = {p.name: (0, p.last) for p in plans}
     boxes = {d: box(i, ranges) for d, i in zip(source.dims, access.index, strict=True)}
-    layout = Layout(tuple((d, 1) for d, _ in source.layout.parts), tuple((d, n) for d, (_, _, n) in boxes.items()))
+    named = [l.axis for l in item.copy]
+    order = [*(d for d in order_of(source) if d not in named), *named]
+    layout = Layout(tuple((d, 1) for d in order), tuple((d, n) for d, (_, _, n) in boxes.items()))
     name = f"{item.tensor}.s"
     c.buffers.append(Buffer(name, source.dims, c.domain.accumulator, "scratch", layout, True))
     local = Load(name, tuple(inside for inside, _, _ in boxes.values()))
     c.now[item.tensor] = local
-    return RegisterStage(item.tensor, plans, local, local, access, {})
+    fastest = next(d for d in reversed(order_of(source)) if d == "oc" or boxes[d][2] > 1) if named else ""
+    return RegisterStage(item.tensor, plans, local, local, access, {}, beside=fastest)
 
 
 def refuse_rolled(c: Context, item: Stage, inner: list[Plan]) -> None:
@@ -153,8 +158,17 @@ def finish(c: Context, stage: RegisterStage, place: int) -> tuple[Stmt, ...]:
     return (*back, *nest_loops((*c.digits(target, when), Store(target, value, when)), plans))
 
 
+def order_of(buffer: Buffer) -> list[str]:
+    """Its dimensions, slowest first."""
+    assert buffer.layout
+    return [d for d, _ in buffer.layout.parts]
+
+
 def written_out(stage: RegisterStage) -> list[Plan]:
-    """The loops of a register tile."""
+    """The loops of a register tile, and those of a tile in memory: rolled, then what is brought side by side, then lanes."""
+    if stage.beside:
+        rolled = [p if p.kind in LANES else replace(p, kind="unroll" if p.axis == stage.beside else "serial") for p in stage.plans]
+        return sorted(rolled, key=lambda p: ("serial", "unroll", *LANES).index(p.kind))
     return [p if p.kind in ("unroll", *LANES, *UNITS) else replace(p, kind="unroll") for p in stage.plans]
 
 

@@ -33,6 +33,7 @@ class Places:
         self.limits: list[int] = []
         for dim in buffer.dims:
             levels = [(b, s) for (n, b), s in zip(layout.parts, strides, strict=True) if n == dim]
+            levels.sort(key=lambda level: -level[0])
             size, whole = sizes.get(dim, 1), levels[0][0] if levels else 1
             self.levels.append(levels)
             self.limits.append(ceil_div(size, whole) * whole if buffer.packed else size)

@@ -26,6 +26,7 @@ from convjit.nest.ir import (
     Grid,
     Guard,
     If,
+    Index,
     Let,
     Load,
     Loop,
@@ -35,6 +36,7 @@ from convjit.nest.ir import (
     OpenSize,
     Par,
     Prefetch,
+    Read,
     Stmt,
     Store,
     Sync,
@@ -148,6 +150,8 @@ def head_of(stmt: Stmt) -> str:
         return f"prefetch {show_expr(stmt.target)}"
     if isinstance(stmt, Let):
         return f"let {show_digits(stmt)}"
+    if isinstance(stmt, Read):
+        return f"read {stmt.name} = {show_expr(stmt.load)} below {stmt.size}"
     if isinstance(stmt, Par):
         return " ".join(["par", " | ".join(map(show_digits, stmt.binds))]).rstrip()
     if isinstance(stmt, If):
@@ -200,11 +204,13 @@ def when(guards: tuple[Guard, ...]) -> str:
 
 
 def show_expr(e: Expr) -> str:
-    """`x[0, oh.0]`, `(x[0, oh.0-1] inside 0<=oh.0-1<28 else 128)`, `0:f32`, `max:f32(…, …)`."""
+    """`x[0, oh.0]`, `(x[0, oh.0-1] inside 0<=oh.0-1<28 else 128)`, `0:f32`, `max:f32(…, …)`, `index:i32(c.0+kh.0)`."""
     if isinstance(e, Number):
         return f"{show_number(e.value)}:{e.dtype}"
     if isinstance(e, Apply):
         return f"{e.op}:{e.dtype}({', '.join(map(show_expr, e.args))})"
+    if isinstance(e, Index):
+        return f"index:{e.dtype}({e.affine})"
     slot = "" if e.slot is None else f"@{e.slot}"
     text = f"{e.buffer}{slot}[{', '.join(map(str, e.index))}]"
     if not e.inside and not e.fill:
@@ -228,7 +234,7 @@ def attach(node: type[object], text: Callable[[Any], str]) -> None:
 attach(Nest, show_nest)
 attach(Buffer, show_buffer)
 attach(Guard, show_guard)
-for _expr in (Load, Number, Apply):
+for _expr in (Load, Number, Apply, Index):
     attach(_expr, show_expr)
-for _stmt in (Loop, Store, MulAdd, Prefetch, Let, Par, If, Sync):
+for _stmt in (Loop, Store, MulAdd, Prefetch, Let, Read, Par, If, Sync):
     attach(_stmt, show)

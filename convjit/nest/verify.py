@@ -20,6 +20,7 @@ from convjit.nest.ir import (
     Expr,
     Guard,
     If,
+    Index,
     Let,
     Load,
     Loop,
@@ -27,6 +28,7 @@ from convjit.nest.ir import (
     Nest,
     Par,
     Prefetch,
+    Read,
     Stmt,
     Store,
     Sync,
@@ -77,6 +79,8 @@ class Verifier:
         for stmt in body:
             if isinstance(stmt, Let):
                 scope = self.let(stmt, stmt, scope)
+            elif isinstance(stmt, Read):
+                scope = self.read(stmt, scope)
             elif isinstance(stmt, Sync):
                 if threads:
                     fail(stmt, "waits where only some of the threads may come by")
@@ -152,6 +156,18 @@ class Verifier:
         self.digits |= set(let.names)
         return scope | dict.fromkeys(let.names, kind)
 
+    def read(self, read: Read, scope: Scope) -> Scope:
+        """The scope with the number in it, of which nothing is known but that it is below a size."""
+        self.load(read.load, read, scope)
+        if read.load.inside or read.load.fill or self.nest.grid:
+            fail(read, "a number for indices and bounds is read without guards, on a CPU")
+        if dtypes.is_float(self.buffers[read.load.buffer].dtype) or read.size < 1:
+            fail(read, "a number for indices and bounds is a whole one, and below a size")
+        if lanes := sorted(n for a in read.load.index for n in a.names() if scope[n] in (*LANES, "vec")):
+            fail(read, f"it is one number, and the lanes do not agree on {lanes[0]}")
+        self.unbound(read.name, read, scope)
+        return scope | {read.name: "serial"}
+
     # --- statements that compute
 
     def leaf(self, stmt: Store | MulAdd | Prefetch, scope: Scope) -> None:
@@ -189,7 +205,11 @@ class Verifier:
             for guard in e.inside:
                 self.guard(guard, stmt, scope)
             return
-        if e.dtype not in dtypes.TYPES:
+        if isinstance(e, Index):
+            names = self.names((e.affine,), stmt, scope)
+            if lanes := sorted(n for n in names if scope[n] in (*LANES, "vec")):
+                fail(stmt, f"an index is one number, and the lanes do not agree on {lanes[0]}")
+        if e.dtype not in dtypes.TYPES and not (isinstance(e, Apply) and e.dtype == "i1"):
             fail(stmt, f"there is no type {e.dtype}")
         for arg in e.args if isinstance(e, Apply) else ():
             self.expr(arg, stmt, scope)

@@ -13,6 +13,7 @@ from convjit.nest.ir import (
     Expr,
     Guard,
     If,
+    Index,
     Let,
     Load,
     Loop,
@@ -20,6 +21,7 @@ from convjit.nest.ir import (
     Number,
     Par,
     Prefetch,
+    Read,
     Stmt,
     Store,
     Sync,
@@ -71,6 +73,11 @@ def written(body: tuple[Stmt, ...]) -> frozenset[str]:
     return frozenset(s.target.buffer for s, _ in works(body))
 
 
+def reads(body: tuple[Stmt, ...]) -> Iterator[Load]:
+    """Where numbers are read that indices and bounds are made of."""
+    return (stmt.load for stmt, _ in walk(body) if isinstance(stmt, Read))
+
+
 def map_loads(e: Expr, change: Callable[[Load], Expr]) -> Expr:
     """Replace every load of an expression."""
     if isinstance(e, Load):
@@ -78,6 +85,15 @@ def map_loads(e: Expr, change: Callable[[Load], Expr]) -> Expr:
     if isinstance(e, Apply):
         return replace(e, args=tuple(map_loads(a, change) for a in e.args))
     return e
+
+
+def map_expr(e: Expr, change: Change) -> Expr:
+    """Change every affine expression of an expression."""
+    if isinstance(e, Load):
+        return map_load(e, change)
+    if isinstance(e, Index):
+        return Index(change(e.affine), e.dtype)
+    return Apply(e.op, tuple(map_expr(a, change) for a in e.args), e.dtype) if isinstance(e, Apply) else e
 
 
 def map_load(l: Load, change: Change) -> Load:
@@ -102,13 +118,17 @@ def map_affine(stmt: Stmt, change: Change) -> Stmt:
     def load(l: Load) -> Load:
         return map_load(l, change)
 
+    def value(e: Expr) -> Expr:
+        return map_expr(e, change)
+
     if isinstance(stmt, Store):
-        return Store(load(stmt.target), map_loads(stmt.value, load), map_guards(stmt.when, change), stmt.by)
+        return Store(load(stmt.target), value(stmt.value), map_guards(stmt.when, change), stmt.by)
     if isinstance(stmt, MulAdd):
-        a, b = map_loads(stmt.a, load), map_loads(stmt.b, load)
-        return MulAdd(load(stmt.target), a, b, map_guards(stmt.when, change))
+        return MulAdd(load(stmt.target), value(stmt.a), value(stmt.b), map_guards(stmt.when, change))
     if isinstance(stmt, Prefetch):
         return Prefetch(load(stmt.target))
+    if isinstance(stmt, Read):
+        return Read(stmt.name, load(stmt.load), stmt.size)
     if isinstance(stmt, Sync):
         return stmt
     if isinstance(stmt, Let):
@@ -131,5 +151,5 @@ def typed(e: Expr, dtype_of: Callable[[str], str]) -> str:
     """The type of an expression, `dtype_of` giving that of a buffer."""
     if isinstance(e, Load):
         return dtype_of(e.buffer)
-    assert isinstance(e, (Number, Apply))
+    assert isinstance(e, (Number, Apply, Index))
     return e.dtype

@@ -48,7 +48,10 @@ class BoundConv(Conv):
     """A convolution with some of its arrays fixed (see `CompiledConv.bind`)."""
 
     kernel: CompiledConv
-    """The convolution that it is bound of: for integers perhaps one that relies on the certificate."""
+    """The convolution that it is bound of: perhaps one that relies on the certificate, or on the weight's zeros."""
+
+    density: object = None
+    """How many numbers of a sparse weight are not 0, where it is bound."""
 
     def __init__(self, certificate: object) -> None:
         self.certificate = certificate
@@ -59,7 +62,9 @@ class BoundConv(Conv):
 
     def explain(self) -> str:
         """Which way was taken, and why; and what the certificate says."""
-        more = f"\ncertificate: {self.certificate}" if self.certificate else ""
+        remark = self.kernel.remark(self.density)
+        more = f"\nzeros: {remark}" if remark else ""
+        more += f"\ncertificate: {self.certificate}" if self.certificate else ""
         return self.kernel.explain().rstrip() + more
 
 
@@ -68,7 +73,8 @@ class CompiledConv(Conv):
 
     Made by the compiler. `bound` makes a callable of a call with arrays bound and its certificate; `constants` are the
     arrays that `bind` takes by position; `stages` and `explanation` texts, or functions that make them. `certify` gives
-    the certificate of bound arrays, and `specialise` a convolution that relies on it, or None. `arithmetic` gives the machine, with the
+    the certificate of bound arrays, `weigh` how many weights are not 0, `specialise` a convolution that relies on both, or None, and
+    `remark` says what is made of the zeros. `arithmetic` gives the machine, with the
     instructions that are exact here, and the types of input, weight and sum as they are multiplied.
     """
 
@@ -81,7 +87,9 @@ class CompiledConv(Conv):
         explanation: Text = "",
         constants: tuple[str, ...] | None = None,
         certify: Callable[[Mapping[str, Any]], object] | None = None,
-        specialise: Callable[[object], CompiledConv | None] | None = None,
+        weigh: Callable[[Mapping[str, Any]], object] | None = None,
+        specialise: Callable[[object, object], CompiledConv | None] | None = None,
+        remark: Callable[[object], str] = lambda share: "",
         arithmetic: Callable[[], Any] = lambda: None,
     ) -> None:
         inputs = self._python.plan.program.inputs
@@ -91,7 +99,9 @@ class CompiledConv(Conv):
         self._explanation = explanation
         self._constants = tuple(a.name for a in inputs[1:]) if constants is None else constants
         self._certify = certify
+        self._weigh = weigh
         self._specialise = specialise
+        self.remark = remark
         self.arithmetic = arithmetic
 
     @property
@@ -130,10 +140,12 @@ class CompiledConv(Conv):
             arrange(self._constants, arrays, named, f"{plan.program.name}.bind", partial=True)
         given = arrange(allowed, arrays, named, f"{plan.program.name}.bind", partial=True)
         certificate = self._certify(given) if self._certify else None
-        better = self._specialise(certificate) if self._specialise and certificate else None
+        share = self._weigh(given) if self._weigh else None
+        better = self._specialise(certificate, share) if self._specialise and (certificate or share) else None
         if better is not None:
             better.threads = self.threads
         kernel = better or self
         bound = kernel._bound(kernel._python.with_plan(bind(kernel._python, given)), certificate)
         bound.kernel = kernel
+        bound.density = share
         return bound

@@ -13,16 +13,17 @@ from convjit.dtypes import bits
 from convjit.errors import ConvError, Diagnostic, Unavailable, did_you_mean
 from convjit.machine.machine import Machine
 from convjit.schedule.legal_dots import copied, dots
+from convjit.schedule.legal_lists import lists, moved
 from convjit.schedule.legal_packs import pack_line, packs
 from convjit.schedule.legal_stages import output, positions, staging
-from convjit.schedule.line import axes, lane_count, loops, stages, sums, tile
+from convjit.schedule.line import LIST, axes, lane_count, listed, loops, stages, sums, tile
 from convjit.schedule.operands import sum_type
 from convjit.schedule.parts import NOTHING, PARTS, Proof, gives_back, known, products
 from convjit.schedule.schedule import Level, Phase, Schedule
 from convjit.spec.conv import ConvSpec
 
 KINDS = {
-    "cpu": ("serial", "unroll", "thread", "simd", "dot"),
+    "cpu": ("serial", "unroll", "thread", "simd", "dot", LIST),
     "cuda": ("serial", "unroll", "block", "global", "warp", "lane", "thread", "dot"),
 }
 COPY_KINDS = {"cpu": ("serial", "unroll", "simd"), "cuda": ("serial", "unroll", "thread", "vec", "dot")}
@@ -46,7 +47,7 @@ def check(spec: ConvSpec, schedule: Schedule, machine: Machine, proof: Proof = N
     plain, sure = known(spec, phase.packs, proof, sum_type(spec, phase))
     exact = machine.exact(sure.pairs)
     found += dict.fromkeys(d for rule in RULES for d in rule(plain, phase, exact))
-    found += in_parts(spec, plain, phase, sure)
+    found += [*in_parts(spec, plain, phase, sure), *moved(spec, phase)]
     wrong = [d for d in found if d.code != "later"]
     if wrong:
         raise ConvError(*wrong)
@@ -59,9 +60,12 @@ def in_parts(spec: ConvSpec, plain: ConvSpec, phase: Phase, proof: Proof) -> Fou
     own = [s for s in stages(phase) if s.tensor == spec.output.name]
     part = next((s for s in own if s.as_type), None)
     whole = next((s for s in own if s.level == "scratch"), None)
-    if whole and (part is None or own.index(part) < own.index(whole)):
+    registers = next((s for s in own if s.level == "registers"), None)
+    inside = part if spec.accumulator == "i64" and not listed(phase) else registers
+    if whole and (inside is None or own.index(inside) < own.index(whole)):
         text = f"'{whole}': sums in memory are added up from parts in registers, to their right."
-        yield Diagnostic(text, whole.span, hints=(f"Put '[{spec.output.name}: registers as i32]' inside.",))
+        hint = "registers as i32" if spec.accumulator == "i64" else "registers"
+        yield Diagnostic(text, whole.span, hints=(f"Put '[{spec.output.name}: {hint}]' inside.",))
     if part is None:
         return
     if spec.accumulator != "i64" or part.as_type not in PARTS:
@@ -169,9 +173,9 @@ def lanes(spec: ConvSpec, phase: Phase, machine: Machine) -> Found:
     if count > 1 and count not in known and not any(d.axis in sums(spec) for d in own):
         names_ = " ".join(str(l) for l in own)
         text = f"'{names_}' make {count} lanes of {dtype}, and {machine.name} has no instruction of that width."
-        listed = f"It multiplies and adds {', '.join(map(str, known))} at a time."
+        widths = f"It multiplies and adds {', '.join(map(str, known))} at a time."
         hint = f"Walk {own[-1].axis} in steps of {machine.lanes(bits(dtype))} first."
-        yield Diagnostic(text, own[-1].span, notes=(listed,), hints=(hint,))
+        yield Diagnostic(text, own[-1].span, notes=(widths,), hints=(hint,))
 
 
 def written_out(spec: ConvSpec, phase: Phase, machine: Machine) -> Found:
@@ -213,5 +217,5 @@ def lines(spec: ConvSpec, phase: Phase, machine: Machine) -> Found:
 
 Rule = Callable[[ConvSpec, Phase, Machine], Found]
 RULES: tuple[Rule, ...] = (
-    names, kinds, steps, threads, lanes, dots, copied, staging, output, positions, written_out, lines,
+    names, kinds, steps, threads, lanes, dots, copied, staging, output, positions, written_out, lines, lists,
 )  # fmt: skip

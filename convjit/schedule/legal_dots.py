@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from convjit.dtypes import bits
 from convjit.errors import Diagnostic
 from convjit.machine.machine import Machine
-from convjit.schedule.line import lane_count, loops, stages, tile
+from convjit.schedule.line import LIST, lane_count, listed, loops, stages, tile
 from convjit.schedule.schedule import Level, Phase, Stage
 from convjit.spec.conv import ConvSpec
 
@@ -34,7 +34,7 @@ def dots(spec: ConvSpec, phase: Phase, machine: Machine) -> Found:
         listed = f"It sums {', '.join(map(str, known))} of them." if known else "It sums none of them."
         yield Diagnostic(text, last.span, notes=(listed,))
     order = next(([l.axis for l in p.parts] for p in phase.packs if p.tensor == name), None)
-    inside = {spec.input.name: spec.input.axes[-1] == "C", name: (order or [spec.weight.axes[-1]])[-1] in ("c", "IC")}
+    inside = {spec.input.name: spec.input.axes[-1] == "C", name: (order or [spec.weight.axes[-1]])[-1] in ("c", "IC", LIST)}
     for tensor in (t for t, near in inside.items() if not near):
         text = f"'{last}': the numbers of a dot product are neighbours in memory, and the channels of {tensor} are not."
         yield Diagnostic(text, last.span, hints=(f"Pack it: 'pack {name}: … c/{k} oc c'.",) if tensor == name else ())
@@ -44,7 +44,7 @@ def dots(spec: ConvSpec, phase: Phase, machine: Machine) -> Found:
 
 def in_lanes(spec: ConvSpec, phase: Phase, last: Level, rest: int, packed: bool) -> Found:
     """What a CPU's vectors of sums do not have yet."""
-    if rest and (not packed or any(l.kind == "simd" and l.axis != "oc" for l in loops(phase))):
+    if rest and not listed(phase) and (not packed or any(l.kind == "simd" and l.axis != "oc" for l in loops(phase))):
         text = f"'{last}': {spec.ic_per_group} channels leave a rest, which needs a packed weight and output channels in lanes."
         yield Diagnostic(text, last.span, code="later")
     if any(s.tensor == spec.input.name for s in stages(phase)):

@@ -9,7 +9,7 @@ from convjit.errors import Diagnostic
 from convjit.machine.machine import Machine
 from convjit.schedule.legal_dots import in_words
 from convjit.schedule.line import stages
-from convjit.schedule.schedule import Level, Phase
+from convjit.schedule.schedule import Level, Phase, Stage
 from convjit.spec.conv import ConvSpec
 
 Found = Iterator[Diagnostic]
@@ -43,8 +43,20 @@ def staging(spec: ConvSpec, phase: Phase, machine: Machine) -> Found:
         if s.by == "cp.async" and machine.kind == "cuda" and small and not in_words(spec, phase, s):
             hint = "Leave 'by cp.async' out: small elements are copied through registers, in a ring of 2."
             yield Diagnostic(f"'{s}': cp.async copies 4, 8 or 16 bytes, an element of {s.tensor} is smaller.", s.span, hints=(hint,))
+        if output and s.level == "scratch" and s.copy:
+            yield from sums_in_order(spec, s)
         if output and (s.level not in ("registers", "scratch") or (s.level == "scratch" and s.as_type)):
             yield Diagnostic(f"'{s}': the output is staged in registers, and its sums in scratch.", s.span, code="later")
+
+
+def sums_in_order(spec: ConvSpec, stage: Stage) -> Found:
+    """`[y: scratch | oc oh ow]`: an order in memory, each axis once."""
+    known = [a.lower() for a in spec.output.axes]
+    names = [l.axis for l in stage.copy]
+    for l in stage.copy:
+        if l.axis not in known or l.step > 1 or l.kind != "serial" or l.tap or names.count(l.axis) > 1:
+            text = f"'{stage}': '{l}' is no place in an order of the output's axes."
+            yield Diagnostic(text, l.span or stage.span, hints=(f"Name {', '.join(known)}, each at most once.",))
 
 
 def output(spec: ConvSpec, phase: Phase, machine: Machine) -> Found:

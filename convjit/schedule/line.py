@@ -7,6 +7,9 @@ from math import prod
 from convjit.schedule.schedule import Level, Phase, Stage
 from convjit.spec.conv import ConvSpec
 
+LIST = "list"
+"""The kind of loops that a list of the weight's blocks walks, and the word for that order in its pack line."""
+
 
 def axes(spec: ConvSpec) -> dict[str, int | None]:
     """The loops of a convolution and their sizes (None: open)."""
@@ -29,6 +32,11 @@ def loops(phase: Phase) -> list[Level]:
 def stages(phase: Phase) -> list[Stage]:
     """The line's stages."""
     return [i for i in phase.items if isinstance(i, Stage)]
+
+
+def listed(phase: Phase) -> bool:
+    """Whether a list walks the weight."""
+    return any(l.kind == LIST for l in loops(phase))
 
 
 def lane_count(spec: ConvSpec, phase: Phase) -> int:

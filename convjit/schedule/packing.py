@@ -39,6 +39,30 @@ def packing(spec: ConvSpec, machine: Machine, total: str, proof: Proof = NOTHING
     return tuple(packs)
 
 
+def whole_packs(spec: ConvSpec, machine: Machine, proof: Proof) -> tuple[Pack, ...]:
+    """The same for sums in their own type."""
+    return packing(spec, machine, spec.accumulator, proof)
+
+
+def list_packs(spec: ConvSpec, machine: Machine, proof: Proof) -> tuple[Pack, ...]:
+    """The types that a list multiplies: those of all numbers, but what `compute` quantises is not moved by 128 (that is
+    taken off again by the weights' sums, which are not those of the list)."""
+    x, w = must(spec)
+    if "f32" not in (x, w):
+        more = better(spec, machine, spec.accumulator, proof)
+        moved = more[0] in ("u8", "i8") and spec.computes_integers
+        more = widest(spec, machine) if moved or not any(more) else more
+        x, w = more[0] or x, more[1] or w
+    return tuple(Pack(t.name, (), kind) for t, kind in ((spec.input, x), (spec.weight, w)) if kind)
+
+
+def widest(spec: ConvSpec, machine: Machine) -> tuple[str, str]:
+    """Bytes as numbers of 16 bits, where an instruction sums up two of their products."""
+    own = given_type(spec, spec.input)
+    small = not is_float(own) and bits(own) <= 8 and spec.accumulator == "i32" and spec.ic_per_group > 1
+    return ("i16", "i16") if small and dots(machine, "i16", "i16", "i32") > 1 else ("", "")
+
+
 def must(spec: ConvSpec) -> tuple[str, str]:
     """The types that input and weight must be packed as, "" where they need not be."""
     x, w = (kinds(spec, t)[0] for t in (spec.input, spec.weight))
@@ -105,7 +129,10 @@ def with_packs(schedule: Schedule, spec: ConvSpec, packs: tuple[Pack, ...]) -> S
 
 def phase_with(phase: Phase, weight: Tensor, kind: str, more: tuple[Pack, ...]) -> Phase:
     """One phase."""
-    own = tuple(replace(p, as_type=kind) if p.tensor == weight.name else p for p in phase.packs)
+    given = {p.tensor for p in phase.packs}
+    types = {weight.name: kind, **{p.tensor: p.as_type for p in more}}
+    own = tuple(replace(p, as_type=types.get(p.tensor, "")) for p in phase.packs)
+    more = tuple(p for p in more if p.tensor not in given)
     if kind and not any(p.tensor == weight.name for p in own):
         own = (*own, Pack(weight.name, tuple(Level(a) for a in pack_axes(weight)), kind))
     return replace(phase, packs=(*own, *more))

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from math import prod
 
 from convjit import dtypes
+from convjit.schedule.density import Density
 from convjit.schedule.line import axes, loops, sums, tile
 from convjit.schedule.operands import TURNED, given_type, multiplied, zero_left
 from convjit.schedule.schedule import Item, Level, Pack, Phase, Schedule, Stage
@@ -57,12 +58,14 @@ NONE = Room()
 @dataclass(frozen=True)
 class Proof:
     """What is known of the numbers that are multiplied: the sums that fit i32, and those that are exact in f64; and
-    whether no pair of products of bytes leaves 16 bits (vpmaddubsw), of the input as it is, or moved by 128 (`turned`)."""
+    whether no pair of products of bytes leaves 16 bits (vpmaddubsw), of the input as it is, or moved by 128 (`turned`).
+    `density` is that of weights that are declared sparse."""
 
     i32: Room = NONE
     f64: Room = NONE
     pairs: bool = False
     turned: bool = False
+    density: Density | None = None
 
     def room(self, part: str) -> Room:
         """For parts of that type."""

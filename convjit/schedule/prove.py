@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from convjit import dtypes
+from convjit.schedule.density import Density, of_weight
 from convjit.schedule.operands import multiplied
 from convjit.schedule.parts import NONE, NOTHING, Proof, Room
 from convjit.schedule.schedule import Pack
@@ -35,6 +37,26 @@ def certificate(spec: ConvSpec, given: Mapping[str, Any]) -> Certificate | None:
     return certify(spec, weight, zero=zero, bias=bias)
 
 
+def density(spec: ConvSpec, given: Mapping[str, Any]) -> Density | None:
+    """Of the weight among the arrays given; None where it is not declared sparse, or cannot be read here."""
+    tensor = spec.weight
+    if not tensor.sparse or tensor.name not in given:
+        return None
+    weight, zero = on_host(given[tensor.name]), number(tensor.zero or 0, given)
+    clause = spec.compute
+    scale = number(clause.scales[1], given) if clause and isinstance(clause.scales, tuple) else 1.0
+    if weight is None or zero is None or scale is None:
+        return None
+    return of_weight(spec, weight, zero, scale if clause and clause.scales else None)
+
+
+def number(value: float | str, given: Mapping[str, Any]) -> Any:
+    """A number, or the vector of that name; None where it is not there or cannot be read here."""
+    if not isinstance(value, str):
+        return value
+    return on_host(given[value]) if value in given else None
+
+
 def computed(spec: ConvSpec, weight: np.ndarray[Any, Any], arrays: Mapping[str, Any]) -> Certificate | None:
     """Of the integers that `compute` makes of the weight."""
     clause = spec.compute
@@ -58,13 +80,13 @@ def on_host(array: Any) -> np.ndarray[Any, Any] | None:
         return None
 
 
-def proof(found: Certificate | None) -> Proof:
-    """What the certificate proves of parts of sums, and of pairs of bytes."""
+def proof(found: Certificate | None, share: Density | None = None) -> Proof:
+    """What the certificate proves of parts of sums, and of pairs of bytes; and how many weights are not 0."""
     if found is None:
-        return NOTHING
+        return replace(NOTHING, density=share)
     words, sums = found.words, found.sums
     i32 = Room(0, words.taps32 or 0, 2 * (words.chunk32 or 0)) if words else NONE
     f64 = i32 if words else Room(0, sums.taps54 or 0, 2 * (sums.chunk54 or 0))
     plain, turned = (view is not None and view.unsafe is not None and not any(view.unsafe)
                      for view in map(found.view, ("plain", "shifted")))  # fmt: skip
-    return Proof(i32, f64, plain, turned)
+    return Proof(i32, f64, plain, turned, share)

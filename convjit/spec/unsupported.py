@@ -60,8 +60,6 @@ def _tensor(spec: ConvSpec, tensor: Tensor) -> Iterator[tuple[str, Span | None]]
         yield what, spec.place(f"type {name}")
     if tensor.role == "weight" and tensor.dtype == "i32" and tensor.zero:
         yield "A zero point of a weight of i32", spec.place(f"zero {name}") or tensor.span
-    if tensor.sparse:
-        yield f"A sparse {tensor.role}", spec.place(f"sparse {name}")
 
 
 def _together(a: str, b: str) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-DATAFLOWS = ("auto", "output_stationary", "weight_stationary", "input_stationary", "row_stationary")
+DATAFLOWS = ("auto", "output_stationary", "weight_stationary", "input_stationary", "row_stationary", "zero_skipping")
 ALGORITHMS = ("auto", "direct", "winograd", "im2col")
 WINOGRAD_TILES = (2, 4, 6)
 PROFILES = ("onnx", "stablehlo", "onednn", "xnnpack", "tflite_single", "tflite_double")

@@ -58,6 +58,36 @@ def test_convolution_with_borders_tails_and_registers() -> None:
     assert counts.accesses["y.r", "store"] == pixels * 2 * 2 + 6 * 2
 
 
+LIST = """\
+  memory first: i32[r] of r=3
+  memory count: i32[r] of r=3
+  memory x: f32[e] of e=6
+  memory y: f32[r] of r=3
+  registers s: f32[]
+  for r.0 in 0..3
+    s[] = 0:f32
+    read first.0 = first[r.0] below 7
+    read count.0 = count[r.0] below 4
+    for entry.0 in first.0..count.0+first.0
+      s[] = add:f32(s[], x[entry.0])
+    y[r.0] = mul:f32(s[], index:f32(2*r.0+1))"""
+
+
+def test_numbers_that_are_read_are_bounds_and_indices() -> None:
+    x, y = whole(6), np.zeros(3, np.float32)
+    first, count = np.array([0, 6, 2], np.int32), np.array([2, 0, 3], np.int32)
+    counts = run(LIST, first=first, count=count, x=x, y=y)
+    assert y.tolist() == [x[:2].sum(), 0, x[2:5].sum() * 5]
+    assert counts.elements == {("first", "load"): 3, ("count", "load"): 3, ("x", "load"): 5, ("y", "store"): 3}
+
+
+def test_a_number_that_is_read_lies_below_its_size() -> None:
+    given = {"first": np.zeros(3, np.int32), "count": np.array([2, 4, 0], np.int32), "x": whole(6), "y": np.zeros(3, np.float32)}
+    with pytest.raises(InternalError) as error:
+        run(LIST, **given)
+    assert str(error.value) == "read count.0 = count[r.0] below 4\n  4 is not a number below 4 that was written\n  at r.0 = 1, first.0 = 0"
+
+
 def test_a_sum_in_memory_is_loaded_and_stored() -> None:
     y, x = np.zeros(4, np.float32), whole(3, 4)
     text = "  memory x: f32[k, i] of k=3 i=4\n  memory y: f32[i] of i=4\n"

@@ -17,6 +17,7 @@ from convjit.nest.ir import (
     Grid,
     Guard,
     If,
+    Index,
     Let,
     Load,
     Loop,
@@ -26,6 +27,7 @@ from convjit.nest.ir import (
     OpenSize,
     Par,
     Prefetch,
+    Read,
     Stmt,
     Store,
     Sync,
@@ -51,6 +53,9 @@ STATEMENTS: list[tuple[Stmt, str]] = [
     (Store(Y, Number(-2.5e-7, "f64")), "y.r[ow.1] = -2.5e-07:f64"),
     (Store(Y, Number(float("inf"), "f32")), "y.r[ow.1] = inf:f32"),
     (Store(Load("scalar", ()), W), "scalar[] = w[oc.0+oc.1]"),
+    (Store(Y, Index(ROW, "i32")), "y.r[ow.1] = index:i32(2*kh.0+oh.0-1)"),
+    (Store(Y, Apply("neg", (Index(number(3), "i32"),), "i32")), "y.r[ow.1] = neg:i32(index:i32(3))"),
+    (Read("tap.0", Load("w.taps", (var("entry.0"),)), 24), "read tap.0 = w.taps[entry.0] below 24"),
     (MulAdd(Y, X, W), "y.r[ow.1] += (x[0, 2*kh.0+oh.0-1] inside 0<=2*kh.0+oh.0-1<H) * w[oc.0+oc.1]"),
     (
         MulAdd(

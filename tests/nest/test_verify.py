@@ -97,6 +97,10 @@ CPU_MISTAKES = [
     (ZERO, "let a in 2, b in 4 step 0 of oc.1", "let a in 2, b in 4 step 0 of oc.1", "a step is not positive"),
     (ZERO, "let oh.1 in 2 of oc.1", "let oh.1 in 2 of oc.1", "oh.1 is known here already"),
     (ZERO, "wait -1", "wait -1", "there is no such wait"),
+    (ZERO, "read oh.1 = i[0] below 4", "read oh.1 = i[0] below 4", "there is no buffer i"),
+    (ZERO, "read a = w[0, 0] below 4", "read a = w[0, 0] below 4", "a number for indices and bounds is a whole one, and below a size"),
+    (f"{ZERO}\n", f"{ZERO}\n      y.r[oh.1, oc.1] = index:f32(oc.1)\n", "y.r[oh.1, oc.1] = index:f32(oc.1)",
+     "an index is one number, and the lanes do not agree on oc.1"),
     ("memory y: f32", "memory x: f32", "memory x: f32[h, c] of h=H c=8", "two buffers have this name"),
     ("memory y: f32", "memory y: f31", "memory y: f31[h, oc] of h=OH oc=12", "there is no type f31"),
     ("y: f32[h, oc] of h=OH", "y: f32[h, oc] of h=OW", "memory y: f32[h, oc] of h=OW oc=12", "OW is no size of the nest"),
@@ -114,6 +118,31 @@ CPU_MISTAKES = [
 @pytest.mark.parametrize(("old", "new", "where", "what"), CPU_MISTAKES)
 def test_mistake(old: str, new: str, where: str, what: str) -> None:
     check(CPU, old, new, where, what)
+
+
+LIST = """\
+nest l
+  memory i: i32[e] of e=8
+  memory y: f32[e] of e=8
+  read first.0 = i[0] below 8
+  read count.0 = i[1] below 8
+  for entry.0 in first.0..count.0+first.0; simd oc.0 in 0..8
+    y[oc.0] = 1:f32"""
+
+LIST_MISTAKES = [
+    ("read count.0 = i[1]", "read first.0 = i[1]", "read first.0 = i[1] below 8", "first.0 is known here already"),
+    ("i[1] below 8", "i[1] below 0", "read count.0 = i[1] below 0", "a number for indices and bounds is a whole one, and below a size"),
+    ("    y[oc.0]", "    read tap.0 = i[oc.0] below 8\n    y[tap.0]", "read tap.0 = i[oc.0] below 8",
+     "it is one number, and the lanes do not agree on oc.0"),
+    ("nest l\n", "nest l\n  grid 1 threads 4\n", "read first.0 = i[0] below 8",
+     "a number for indices and bounds is read without guards, on a CPU"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("old", "new", "where", "what"), LIST_MISTAKES)
+def test_mistake_of_lists(old: str, new: str, where: str, what: str) -> None:
+    verify(parse(LIST))
+    check(LIST, old, new, where, what)
 
 
 COPY = "x.s@step+2[i~1, c~0] = x[i.0+i~1, c~0+8*step+16] by cp.async"

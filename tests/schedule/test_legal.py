@@ -62,6 +62,22 @@ CPU = {
     "launch_on_cpu": "oc oh ow [y] kh kw c; launch threads 128",
     "two_fuses": "fuse p = oh.ow; fuse q = n.oh; p [y] oc kh kw c",
     "no_loops": "pack w: oc kh kw c",
+    "list_unused": "oc oh ow [y] kh kw c; pack w: list",
+    "list_of_an_output": "oh ow oc:list [y] c:list kh:list kw:list; pack w: list; pack x: n c h w",
+    "list_apart": "oc oh ow [y] c:list kh kw:list; pack w: list; pack x: n c h w",
+    "list_uneven": "oc oh ow c/5 [y] c:list kh:list kw:list; pack w: list; pack x: n c h w",
+    "list_outside": "oc oh c:list kh:list kw:list [y] ow:unroll; pack w: list; pack x: n c h w",
+    "list_staged": "oc oh [w] ow [y] c:list kh:list kw:list; pack w: list; pack x: n c h w",
+    "list_by_position": "oc oh/2 ow [y] c:list kw:list {{oh+kh}}:unroll kh:unroll; pack w: list; pack x: n c h w",
+    "list_rolled_block": "oc oh ow [y] c:list kh:list kw; pack w: list; pack x: n c h w",
+    "list_fused": "fuse p = oh.ow; oc p [y] c:list kh:list kw:list; pack w: list; pack x: n c h w",
+    "list_prefetch": "oc oh ow [y] c:list kh:list kw:list; pack w: list; pack x: n c h w; prefetch w oc 2",
+    "list_not_packed": "oc oh ow [y] c:list kh:list kw:list; pack w: oc kh kw c",
+    "list_input_incomplete": "oc oh ow [y] c:list kh:list kw:list; pack w: list; pack x: n h w",
+    "list_input_unknown": "oc oh ow [y] c:list kh:list kw:list; pack w: list; pack x: n c h w oh",
+    "list_input_phases": "oc oh ow [y] c:list kh:list kw:list; pack w: list; pack x: n c h w w/2",
+    "sums_in_no_order": "oc/8 [y: scratch | oc oc/2 kh] oc [y] c oh:unroll ow:unroll kh kw",
+    "list_later_lanes": "oc oh ow [y] c:list kh:list kw:list n:simd; pack w: list; pack x: n c h w",
 }
 GPU = {
     "rolled_operand": "oc:block oh:block [x] ow:thread [y] kh kw c",
@@ -76,6 +92,7 @@ GPU = {
     "launch_unknown": "oc:block oh:block ow:thread [y] kh kw c; launch cheese 2",
     "copied_by_tma": "oc:block oh:block ow:thread [y] kh kw c/4 [x: shared by tma] c",
     "barrier_in_unrolled": "oc:block oh:block ow/2:block [y] ow:unroll kh [x: shared] kw c",
+    "list_on_gpu": "oc:block oh:block ow:thread [y] c:list kh:list kw:list; pack w: list; pack x: n c h w",
     "output_in_shared": "oc:block oh:block ow:thread [y] [y: shared] kh kw c",
 }
 
@@ -97,6 +114,25 @@ def test_on_a_cpu(name: str, golden: Golden) -> None:
 @pytest.mark.parametrize("name", GPU)
 def test_on_a_gpu(name: str, golden: Golden) -> None:
     golden(f"{name}.txt", f"{refusal(GPU[name], 'cuda:sm_80')}\n")
+
+
+@pytest.mark.parametrize(
+    ("x", "more", "line", "said"),
+    [
+        ("f32[N=1, H=8, W=?, C=4]", "", "oc oh ow [y] c:list kw:list", "W is open, and borders are copied"),
+        ("f32[N=2, H=1, W=8, C=4]", "", "oc n ow [y] c:list kw:list; pack x: c n h w", "images lie one behind the other"),
+        ("i16[N=1, H=1, W=8, C=6]", "groups 2", "g oc ow [y] c/2:list kw:list c:dot; pack x: n c/2 h w c", "no whole blocks"),
+        ("f32[N=1, H=1, W=8, C=4]", "compute i8 scale x 3, w 3", "oc ow [y] c:list kw:list; pack x: n c h w as u8", "is not moved by 128 for a list"),
+    ],
+)
+def test_lists_that_cannot_be(x: str, more: str, line: str, said: str) -> None:
+    dtype, oc = x.split("[")[0], 8
+    lines = line.replace("; ", "\n") + ("" if "pack x" in line else "\npack x: n c h w")
+    lines += "\npack w: list" + (" as i8" if "compute" in more else "")
+    ic = 3 if "groups" in more else 4
+    text = f"conv a {{ input x : {x}\nweight w : {dtype}[OC={oc}, KH=1, KW=3, IC={ic}]; {more}\ndataflow {{\n{lines}\n}} }}"
+    with pytest.raises(ConvError, match=said):
+        convjit.compile(text, target="cpu:scalar" if "dot" not in line else "cpu:avx2")
 
 
 def test_asynchronous_copies_need_a_newer_gpu(golden: Golden) -> None:

@@ -18,7 +18,7 @@ from dataclasses import replace
 
 from convjit.nest.affine import Bound, Limit, Range, fixed_bound, number
 from convjit.nest.guards import Ranges, skips, tests, verdict, without
-from convjit.nest.ir import HINTS, Expr, Guard, Let, Load, Loop, MulAdd, Nest, Number, Stmt, Store
+from convjit.nest.ir import HINTS, Expr, Guard, Let, Load, Loop, MulAdd, Nest, Number, Read, Stmt, Store
 from convjit.nest.passes.segments import ROLLED, fixed, loop_range, segments
 from convjit.nest.passes.split_open import split_open
 from convjit.nest.visit import Work, map_loads, substitute, walk, works
@@ -79,6 +79,8 @@ class Peeler:
             else:
                 if isinstance(stmt, Let):
                     ranges = {**ranges, **digit_ranges(stmt, ranges)}
+                elif isinstance(stmt, Read):
+                    ranges = {**ranges, stmt.name: (0, stmt.size - 1)}
                 result.append(stmt)
         return tuple(result)
 
@@ -203,5 +205,6 @@ def clip(loop: Loop, ranges: Ranges) -> Loop:
 
 
 def digits_inside(body: tuple[Stmt, ...]) -> set[str]:
-    """Variables that a `Let` in the body binds."""
-    return {name for stmt, _ in walk(body) if isinstance(stmt, Let) for name in stmt.names}
+    """Variables that a `Let` or a `Read` in the body binds."""
+    found = (stmt for stmt, _ in walk(body))
+    return {n for s in found for n in (s.names if isinstance(s, Let) else (s.name,) if isinstance(s, Read) else ())}

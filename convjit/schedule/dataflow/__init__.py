@@ -6,7 +6,13 @@
 from collections.abc import Callable, Mapping
 
 from convjit.machine.machine import Machine
-from convjit.schedule.dataflow import input_stationary, output_stationary, row_stationary, weight_stationary
+from convjit.schedule.dataflow import (
+    input_stationary,
+    output_stationary,
+    row_stationary,
+    weight_stationary,
+    zero_skipping,
+)
 from convjit.schedule.schedule import Schedule
 from convjit.spec.conv import ConvSpec
 
@@ -18,11 +24,15 @@ DATAFLOWS: dict[str, Mapping[str, Generator]] = {
     "weight_stationary": weight_stationary.BY_KIND,
     "input_stationary": input_stationary.BY_KIND,
     "row_stationary": row_stationary.BY_KIND,
+    "zero_skipping": zero_skipping.BY_KIND,
 }
 MISSING: dict[tuple[str, str], tuple[str, str]] = {
     ("row_stationary", "cuda"): (
         "Rows of the output would be added up by neighbouring threads, and no schedule here moves sums between threads.",
         "output_stationary",
+    ),
+    ("zero_skipping", "cuda"): (
+        "The threads of a warp read weights together, and no list here says the same to all of them.", "output_stationary",
     ),
 }
 """Why a kind of machine cannot realise a dataflow, and the nearest that it can."""
