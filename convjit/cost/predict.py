@@ -103,7 +103,8 @@ class Predictor:
         if isinstance(stmt, Loop):
             return self.loop(stmt, env)
         if isinstance(stmt, If):
-            return self.body(stmt.body, select(env, holds((stmt.guard,), env, length(env))))
+            runs = holds((stmt.guard,), env, length(env))
+            return self.body(stmt.body, select(env, runs)) if runs.any() else Counts()
         assert isinstance(stmt, Par)
         thread = np.tile(np.arange(self.team), length(env))
         units: Env = {"thread": thread, "warp": thread // 32, "lane": thread % 32, "group": thread // 128}

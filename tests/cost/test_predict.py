@@ -73,7 +73,7 @@ def compared(seeds: range, machine_name: str, passes: bool) -> int:
 
 @pytest.mark.parametrize("passes", [False, True])
 def test_random_schedules(passes: bool) -> None:
-    assert compared(range(5000, 5012), "cpu:avx2", passes) > 8
+    assert compared(range(5000, 5008), "cpu:avx2", passes) > 5
 
 
 @pytest.mark.sweep
@@ -164,3 +164,17 @@ def test_guards_inside_loops_are_told_apart_by_what_stands_outside() -> None:
         "    y[] += (x[a.0+b.0+k.0-2] inside 0<=a.0+b.0+k.0-2<9) * (x[a.0+b.0+k.0-2] inside 0<=a.0+b.0+k.0-2<9)"
     )
     compare(parse(text), {}, "window")
+
+
+def test_parts_that_only_some_blocks_or_turns_run() -> None:
+    text = (
+        "nest g\n  grid 4 threads 32\n  memory x: f32[i, j] of i=4 j=32\n  memory y: f32[i, j] of i=4 j=32\n"
+        "  shared x.s: f32[j] of j=32\n  let i.0 in 4 of block\n  for k.0 in 0..3\n    barrier\n"
+        "    if 0<=k.0-2<1; par j.0 in 32 of thread\n      x.s[j.0] = x[i.0, j.0]\n"
+        "    if 0<=i.0-1<2; par j.0 in 32 of thread\n      y[i.0, j.0] = x[i.0, j.0]"
+    )
+    compare(parse(text), {}, "guards over blocks and turns")
+    assert predict(parse(text)).elements == {
+        ("x", "load"): 4 * 32 + 2 * 3 * 32, ("x", "use"): 4 * 32 + 2 * 3 * 32,
+        ("x.s", "store"): 4 * 32, ("y", "store"): 2 * 3 * 32,
+    }  # fmt: skip
