@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 
 from convjit.study.finding import Finding, finding, near, unmeasured
 from convjit.study.hosts import SCALAR
+from convjit.study.sections.sparse import Lists
 from convjit.study.sections.tradeoff import TradeOff
 from convjit.study.show import milliseconds, plural
 from convjit.study.tradeoff import ABSENT, Row
@@ -124,3 +125,12 @@ def _ratio(slow: Row, fast: Row) -> float:
 
 def _place(row: Row) -> str:
     return f"{row.target}, {plural(row.threads, 'thread')}"
+
+
+def lists(result: Lists) -> Iterator[Finding]:
+    """The question of 5.2.6: what zeros are worth."""
+    claim = "Zeros of a weight, which become more in deep layers, can make a kernel faster."
+    for name, found in result.found:
+        figure = ", ".join(f"{p.zeros:.0%} zeros {p.speedup:.2f} times" for p in found.points)
+        text = f"{name} on {found.target}, a list of the other numbers beside the dense kernel: {figure} as fast."
+        yield finding(claim, "§5.2.6", text, any(p.speedup > 1 for p in found.points))

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from convjit.study.part import Part
-from convjit.study.sections import calibration, conclusions, cost, machine, roofline, sparsity, spec, tradeoff
+from convjit.study.sections import calibration, conclusions, cost, machine, roofline, sparse, sparsity, spec, tradeoff
 
 PARTS: tuple[Part, ...] = (
-    spec.PART, machine.PART, calibration.PART, tradeoff.PART, cost.PART, roofline.PART, sparsity.PART, conclusions.PART,
+    spec.PART, machine.PART, calibration.PART, tradeoff.PART, cost.PART, roofline.PART, sparsity.PART, sparse.PART,
+    conclusions.PART,
 )  # fmt: skip

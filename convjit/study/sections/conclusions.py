@@ -10,12 +10,13 @@ from convjit.spec.conv import ConvSpec
 from convjit.study.clock import Clock
 from convjit.study.finding import CONFIRMED, NEAR, REFUTED, Finding, unmeasured
 from convjit.study.findings_energy import energy
-from convjit.study.findings_speed import speed
+from convjit.study.findings_speed import lists, speed
 from convjit.study.page import Code, Section, Table, Text
 from convjit.study.part import Found, NotApplicable, Part, Shown, Subject, Tell
 from convjit.study.real import Array
 from convjit.study.report_findings import findings
 from convjit.study.sections.cost import Costs
+from convjit.study.sections.sparse import Lists
 from convjit.study.sections.tradeoff import TradeOff
 from convjit.study.sheet import Sheet
 
@@ -45,8 +46,9 @@ class Conclusions:
 
 def compute(subject: Subject, found: Found, clock: Clock, tell: Tell) -> Conclusions:
     """Those on error from the arrays, those on speed from the trade-off."""
-    rows, costs = found.of(TradeOff), found.of(Costs)
+    rows, costs, walked = found.of(TradeOff), found.of(Costs), found.of(Lists)
     every = [*_errors(subject, tell), *(speed(rows) if rows else ()), *(energy(costs, rows) if costs else ())]
+    every += lists(walked) if walked else ()
     if not every:
         raise NotApplicable("no other part has results.")
     return Conclusions(tuple(sorted(every, key=lambda finding: finding.source)))
