@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from convjit.study.clock import Clock
 from convjit.study.page import Figure, Section, Table, Text
@@ -81,7 +81,8 @@ def show(subject: Subject, found: Found, result: Roof) -> Shown:
     bandwidths = {name: b * 1e-9 for name, b in result.roof.bandwidths.items()}
     kernels = [Series(p.name, [(p.intensity, p.rate * 1e-9)]) for p in result.points]
     where = f"{result.roof.target}, {plural(result.roof.threads, 'thread')}"
-    drawing = draw(peaks, bandwidths, kernels, INTENSITY, RATE, where)
+    least = min(peaks.values()) / max(bandwidths.values())
+    drawing = draw(peaks, bandwidths, kernels, replace(INTENSITY, low=least / 2), RATE, where)
     header = ("kernel", "products of", "Gop/s", "op/byte", "of its roof")
     rows = [
         (line.name, line.dtype, f"{line.operations_per_second * 1e-9:.1f}", f"{line.operations_per_byte:.1f}", percent(line.share_of_roof))

@@ -135,11 +135,11 @@ def panels(result: TradeOff) -> dict[str, object]:
         ("tradeoff_vector", best, f"Vectors, {plural(workers, 'thread')}"),
     ):
         if any(row.speedup for row in chosen):
-            found[name] = scatter(_series(chosen, "speedup"), SPEEDUP, NRMSE, title, ("high", "low"))
+            found[name] = scatter(_series(chosen, "speedup", place=_target if name == "tradeoff_all" else _place), SPEEDUP, NRMSE, title, ("high", "low"))
     most = max((row.picojoules or 0.0 for row in rows), default=0.0)
     if most:
         axis, unit = energy_axis(most, "log")
-        found["tradeoff_energy"] = scatter(_series(rows, "picojoules", 1 / unit, 1), axis, NRMSE, "NRMSE and modelled energy")
+        found["tradeoff_energy"] = scatter(_series(rows, "picojoules", 1 / unit, 1, _target), axis, NRMSE, "NRMSE and modelled energy")
     return found
 
 
@@ -151,16 +151,22 @@ def _fastest(rows: Sequence[Row]) -> list[Row]:
     return [min(group, key=lambda row: row.seconds or 0.0) for group in groups.values()]
 
 
-def _series(rows: Sequence[Row], x: str, unit: float = 1.0, threads: int | None = None) -> list[Series]:
-    """One for each target and number of threads, with the types as labels."""
+def _series(
+    rows: Sequence[Row], x: str, unit: float = 1.0, threads: int | None = None, place: Callable[[Row], str] | None = None
+) -> list[Series]:
+    """One for each place, with the types as labels."""
     places: dict[str, list[Row]] = {}
     for row in rows:
         if getattr(row, x) and threads in (None, row.threads):
-            places.setdefault(_place(row), []).append(row)
+            places.setdefault((place or _place)(row), []).append(row)
     return [
         Series(name, [(getattr(r, x) * unit, r.nrmse or 0.0) for r in group], labels=[r.name for r in group])
         for name, group in places.items()
     ]
+
+
+def _target(row: Row) -> str:
+    return row.target
 
 
 def _place(row: Row) -> str:
