@@ -14,6 +14,7 @@ from convjit.kernel.pressure import pressure
 from convjit.machine.machine import Machine
 from convjit.nest.counts import Counts
 from convjit.pipeline import Compilation
+from convjit.schedule.line import listed
 
 
 def profile(c: Compilation) -> str:
@@ -73,6 +74,8 @@ def _registers(machine: Machine) -> int:
 def _traffic(c: Compilation, sizes: Mapping[str, int], counts: Mapping[str, Counts]) -> list[str]:
     """For each nest and buffer, as the cost model counts: a vector is one access, a broadcast one element."""
     title = "in a call" + (f" with {' '.join(f'{a}={s}' for a, s in sizes.items())}" if sizes else "")
+    if any(listed(phase) for phase in c.schedule.phases):
+        title += ", lists as long as without zeros"
     table = [("buffer", "level", "loads", "stores", "bytes")]
     for nest in c.nests:
         for t in in_memory(rows(nest, counts[nest.name])):

@@ -226,6 +226,29 @@ def test_quantised_convolutions(seed: int, target: str) -> None:
     np.testing.assert_array_equal(kernel(*given.values()), convjit.reference(text, *given.values()))
 
 
+@pytest.mark.parametrize("types", ["bf16", "f16", "f32 bf16"])
+def test_short_floats(types: str) -> None:
+    """Small whole numbers are exact in all of them."""
+    dtype, _, compute = types.partition(" ")
+    text = f"""conv a {{
+        input x : {dtype}[N=1, H=5, W=9, C=6]
+        weight w : {dtype}[OC=10, KH=3, KW=3, IC=6]
+        output y : f32[N, OH, OW, OC]
+        pad same; dataflow zero_skipping{f"; compute {compute}" if compute else ""}
+    }}"""
+    ((spec, _),) = read(text).values()
+    given = random_arrays(3, spec, {})
+    given["w"].reshape(-1)[::3] = 0
+    kernel: Any = convjit.compile(text, target="cpu:scalar")
+    np.testing.assert_array_equal(kernel(given["x"], given["w"]), convjit.reference(text, given["x"], given["w"]))
+
+
+def test_a_list_counts_to_two_to_the_31() -> None:
+    text = "conv a { input x : f32[N=1, W=4, C=65536]; weight w : f32[OC=65536, KW=1, IC=65536]; dataflow zero_skipping }"
+    with pytest.raises(ConvError, match="The weight has 4294967296 blocks .*; a list counts to 2147483647"):
+        compilation(*read(text)["a"], "cpu:scalar").nests  # noqa: B018
+
+
 def test_density_of_runs_of_channels() -> None:
     ((spec, _),) = read("conv a { input x : i8[N=1, W=4, C=5]; weight w : i8[KW=2, OC=3, IC=5] zero 1 }").values()
     w = np.ones((2, 3, 5), np.int8)

@@ -14,7 +14,7 @@ from math import prod
 from convjit.cost.footprint import Access
 from convjit.nest.affine import Range, ceil_div, high_range, low_range, var
 from convjit.nest.counts import WRITTEN_OUT, accesses
-from convjit.nest.ir import If, Let, Loop, MulAdd, Nest, Par, Prefetch, Stmt, Store
+from convjit.nest.ir import If, Let, Loop, MulAdd, Nest, Par, Prefetch, Read, Stmt, Store
 from convjit.nest.points import loop_range
 from convjit.nest.visit import substitute
 
@@ -70,12 +70,12 @@ def row(parts: list[Part]) -> Part:
     return Part(None, tuple(parts), tuple(a for p in parts for a in p.accesses))
 
 
-def looped(parts: list[Part], name: str, values: range, turns: float) -> list[Part]:
-    """A loop around parts; nothing where there are none."""
+def looped(parts: list[Part], name: str, values: range, turns: float, read: Values | None = None) -> list[Part]:
+    """A loop around parts; nothing where there are none. `read`: numbers that are others in every turn."""
     if not parts or not turns:
         return []
     whole = row(parts)
-    moving = tuple(replace(a, inside={**a.inside, name: values}) for a in whole.accesses)
+    moving = tuple(replace(a, inside={**a.inside, name: values, **(read or {})}) for a in whole.accesses)
     return [Part(turns, (whole,), moving)]
 
 
@@ -95,6 +95,9 @@ class Builder:
                 return [*found, *self.digit_loops(stmt, self.blocks, body[at + 1 :], scope)]
             if isinstance(stmt, Let):
                 scope = replace(scope.within(digits(stmt)), lets=(*scope.lets, stmt))
+            elif isinstance(stmt, Read):
+                found += self.read(stmt, scope)
+                scope = scope.within({stmt.name: range(stmt.size)[-1 if bounds(stmt.name, body) else 0 :]})
             elif isinstance(stmt, Par):
                 found += self.par(stmt, scope)
             elif isinstance(stmt, If):
@@ -105,11 +108,17 @@ class Builder:
                 found += self.statement(stmt, scope)
         return found
 
+    def read(self, read: Read, scope: Scope) -> list[Part]:
+        """A number that indices or bounds are made of."""
+        load = read.load
+        return [Part(None, (), (Access(load.buffer, load.index, False, {}, scope.lets),))] if load.buffer in self.buffers else []
+
     def loop(self, loop: Loop, scope: Scope) -> list[Part]:
         """A loop that is not written out."""
         values = loop_values(loop, scope)
         inner = self.parts(loop.body, scope.within({loop.name: values})) if values else []
-        return looped(inner, loop.name, values, average_turns(loop, scope))
+        read = {s.name: range(s.size) for s in loop.body if isinstance(s, Read) and not bounds(s.name, loop.body)}
+        return looped(inner, loop.name, values, average_turns(loop, scope), read)
 
     def digit_loops(self, let: Let, of: int, body: tuple[Stmt, ...], scope: Scope) -> list[Part]:
         """Loops over the digits of all numbers below `of`, the slowest outermost."""
@@ -160,6 +169,12 @@ def leaves(
                 yield from leaves(stmt.body, scope.within(here), {**around, **here})
         elif isinstance(stmt, (Store, MulAdd)):
             yield stmt, around, scope
+
+
+def bounds(name: str, body: tuple[Stmt, ...]) -> bool:
+    """Whether a number that is read is a bound of a loop: it counts as the largest that it can be, as in `predict`."""
+    loops = (stmt for stmt in body if isinstance(stmt, Loop))
+    return any(name in limit.affine.names() for loop in loops for limit in loop.low + loop.high)
 
 
 def written_out(loop: Loop) -> bool:

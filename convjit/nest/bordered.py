@@ -231,8 +231,3 @@ def transposed(levels: list[Level], made: Buffer, source: Buffer, lanes: int) ->
     shared = [replace(l, kind="thread") if i < 2 else l for i, l in enumerate(outer)]
     first = Level(near, lanes, "serial" if shared else "thread")
     return [*shared, first, Level(fast, lanes), Level(fast, 1, "unroll"), Level(near, 1, "simd")]
-
-
-def open_axis(domain: Domain) -> str:
-    """An axis of space whose size is open; "" where there is none."""
-    return next((a for a, size in domain.axes if size.terms and a != "n"), "")

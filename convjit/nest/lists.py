@@ -26,10 +26,11 @@ from convjit.nest.convert import converted
 from convjit.nest.domain import Domain
 from convjit.nest.ir import Apply, Buffer, Expr, Index, Load, Loop, Nest, Number, Read, Stmt, Store
 from convjit.nest.layout import Layout
+from convjit.nest.pack import read_by
 from convjit.nest.split import Plan, Split, split
 from convjit.nest.visit import map_loads, substitute
 from convjit.schedule.line import LIST
-from convjit.schedule.operands import pack_of
+from convjit.schedule.operands import SHORT, pack_of
 from convjit.schedule.schedule import Phase
 from convjit.spec.conv import ConvSpec
 
@@ -184,7 +185,7 @@ def list_nest(domain: Domain, spec: ConvSpec, phase: Phase, w: Walk) -> Nest:
     kept, hit = Load("kept", ()), Load("hit", ())
     block = block_of(domain, spec, parts, pack.as_type)
     dtype = pack.as_type or domain.buffer(domain.w).dtype
-    zero = Apply("eq", (block, Number(0.0, dtype)), "i1")
+    zero = is_zero(block, dtype)
 
     def entry(values: Mapping[str, Affine | int]) -> tuple[Stmt, ...]:
         name = ".".join([f"{OURS}entry", *map(str, values.values())])
@@ -202,8 +203,8 @@ def list_nest(domain: Domain, spec: ConvSpec, phase: Phase, w: Walk) -> Nest:
         Store(row(w, "count", rename), Apply("sub", (kept, first), "i32")),
     )  # fmt: skip
     registers = (Buffer("kept", (), "i32", "registers"), Buffer("hit", (), "i32", "registers"))
-    zeros = tuple(b for b in domain.buffers if b.name == spec.weight.zero)
-    given = (domain.buffer(domain.w), *zeros, *buffers(w, dtype, domain), *registers)
+    vectors = tuple(b for b in domain.buffers if b.name in read_by(spec))
+    given = (domain.buffer(domain.w), *vectors, *buffers(w, dtype, domain), *registers)
     return Nest(f"{domain.name}.list", given, (Store(kept, Number(0.0, "i32")), *nest_loops(one_row, outside)))
 
 
@@ -228,6 +229,14 @@ def loops(domain: Domain, w: Walk) -> tuple[tuple[Plan, ...], Split]:
     axes = {a: domain.size(a) for a in dict.fromkeys(l.axis for l in levels)}
     parts = split(tuple(levels), axes, False, OURS)
     return tuple(replace(p, kind="serial") for p in parts.plans()), parts
+
+
+def is_zero(e: Expr, dtype: str) -> Expr:
+    """Whether a number is 0, of either sign. Short floats are looked at as bits: no machine compares them."""
+    if dtype in SHORT:
+        bits_ = Apply("shl", (Apply("bitcast", (e,), "i16"), Number(1.0, "i16")), "i16")
+        return Apply("eq", (bits_, Number(0.0, "i16")), "i1")
+    return Apply("eq", (e, Number(0.0, dtype)), "i1")
 
 
 def block_of(domain: Domain, spec: ConvSpec, parts: Split, as_type: str) -> Expr:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from convjit.errors import ConvError
-from convjit.nest.affine import Affine, fixed_bound, var
+from convjit.nest.affine import Affine, Limit, fixed_bound, number, var
 from convjit.nest.after import ACCUMULATOR
 from convjit.nest.borders import given_back
 from convjit.nest.context import Context, box, nest_loops
@@ -14,6 +14,9 @@ from convjit.nest.layout import Layout
 from convjit.nest.split import Plan
 from convjit.nest.visit import map_guards, map_load, map_loads
 from convjit.schedule.schedule import Stage
+
+RUN = 8
+"""Numbers of a tile in memory that are brought side by side at a time: two runs of a part of a vector."""
 
 
 @dataclass(frozen=True)
@@ -78,8 +81,12 @@ def sum_stage(c: Context, place: int) -> RegisterStage:
     c.buffers.append(Buffer(name, source.dims, c.domain.accumulator, "scratch", layout, True))
     local = Load(name, tuple(inside for inside, _, _ in boxes.values()))
     c.now[item.tensor] = local
-    fastest = next(d for d in reversed(order_of(source)) if d == "oc" or boxes[d][2] > 1) if named else ""
-    return RegisterStage(item.tensor, plans, local, local, access, {}, beside=fastest)
+    if not named:
+        return RegisterStage(item.tensor, plans, local, local, access, {})
+    fastest = next(d for d in reversed(order_of(source)) if d == "oc" or boxes[d][2] > 1)
+    plans, cut = in_runs(plans, fastest)
+    plain, source_ = (map_load(load, lambda a: a.substitute(cut)) for load in (local, access))
+    return RegisterStage(item.tensor, plans, local, plain, source_, cut, beside=fastest)
 
 
 def refuse_rolled(c: Context, item: Stage, inner: list[Plan]) -> None:
@@ -158,16 +165,34 @@ def finish(c: Context, stage: RegisterStage, place: int) -> tuple[Stmt, ...]:
     return (*back, *nest_loops((*c.digits(target, when), Store(target, value, when)), plans))
 
 
+def in_runs(plans: tuple[Plan, ...], axis: str) -> tuple[tuple[Plan, ...], dict[str, Affine]]:
+    """The loops with a rolled one over single steps of the axis cut into runs, and what its variable is then."""
+    own = next((p for p in plans if p.axis == axis and p.step == 1 and p.kind not in LANES and p.last >= RUN), None)
+    if own is None:
+        return plans, {}
+    run = replace(own, step=RUN, kind="serial")
+    high = (Limit(number(RUN)), *(Limit(limit.affine - var(own.name)) for limit in own.high))
+    single = replace(own, name=f"{own.name}~run", high=high, extent=number(RUN), kind="unroll")
+    cut = {own.name: var(own.name) + var(single.name)}
+    return tuple(q for p in plans for q in ((run, single) if p is own else (p,))), cut
+
+
 def order_of(buffer: Buffer) -> list[str]:
     """Its dimensions, slowest first."""
     assert buffer.layout
     return [d for d, _ in buffer.layout.parts]
 
 
+def written(stage: RegisterStage, plan: Plan) -> bool:
+    """Whether a loop of a tile in memory is written out: the innermost over what is brought side by side."""
+    own = [p for p in stage.plans if p.axis == stage.beside and p.kind not in LANES]
+    return bool(own) and plan is own[-1]
+
+
 def written_out(stage: RegisterStage) -> list[Plan]:
     """The loops of a register tile, and those of a tile in memory: rolled, then what is brought side by side, then lanes."""
     if stage.beside:
-        rolled = [p if p.kind in LANES else replace(p, kind="unroll" if p.axis == stage.beside else "serial") for p in stage.plans]
+        rolled = [p if p.kind in LANES else replace(p, kind="unroll" if written(stage, p) else "serial") for p in stage.plans]
         return sorted(rolled, key=lambda p: ("serial", "unroll", *LANES).index(p.kind))
     return [p if p.kind in ("unroll", *LANES, *UNITS) else replace(p, kind="unroll") for p in stage.plans]
 

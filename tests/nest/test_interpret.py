@@ -78,7 +78,8 @@ def test_numbers_that_are_read_are_bounds_and_indices() -> None:
     first, count = np.array([0, 6, 2], np.int32), np.array([2, 0, 3], np.int32)
     counts = run(LIST, first=first, count=count, x=x, y=y)
     assert y.tolist() == [x[:2].sum(), 0, x[2:5].sum() * 5]
-    assert counts.elements == {("first", "load"): 3, ("count", "load"): 3, ("x", "load"): 5, ("y", "store"): 3}
+    read = {("first", "load"): 3, ("count", "load"): 3, ("x", "load"): 5, ("x", "use"): 5}
+    assert counts.elements == read | {("s", "load"): 8, ("s", "store"): 8, ("y", "store"): 3}
 
 
 def test_a_number_that_is_read_lies_below_its_size() -> None:

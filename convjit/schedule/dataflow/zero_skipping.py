@@ -116,29 +116,41 @@ def near(spec: ConvSpec, axis: str) -> bool:
 
 
 def on_cpu(spec: ConvSpec, machine: Machine) -> Schedule:
-    """The schedule. Raises ConvError where the input's space is open: borders are copied at places that must be known."""
-    facts = Facts(spec, machine)
+    """The schedule. Raises ConvError where a list cannot walk the weight."""
     if why := impossible(spec):
-        raise ConvError.of(f"The dataflow zero_skipping cannot be realised here: {why}", spec.place("dataflow"), hint="The nearest is output_stationary.")
+        text = f"The dataflow zero_skipping cannot be realised here: {why}"
+        raise ConvError.of(text, spec.place("dataflow"), hint="The nearest is output_stationary.")
+    facts = Facts(spec, machine)
     t = tile(facts)
-    channels, collected = block(facts, t), min(CHANNELS, spec.oc_per_group)
-    scratch = channels < spec.ic_per_group or (not near(spec, t.axis) and collected > 1)
-    stage, name = spec.output.name, spec.output.name
-    positions = [a for a in space(facts) if a != t.axis]
-    outer = [Level(a, t.rows if a == t.across else 1, "thread") for a in positions]
-    across = [Level(t.across, 1, "unroll")] if t.across and t.rows > 1 else []
-    outer = [l if l.axis != t.across or across else Level(l.axis, 1, "thread") for l in outer]
-    own = [Level(t.axis, t.vectors * t.lanes)] if t.tiles_along(facts) > 1 else []
-    head: list[Item] = [Level("n"), Level("g"), *outer[:2], *(Level(l.axis, l.step) for l in outer[2:]), *own]
-    order = [Level("oc"), *map(Level, positions), Level(t.axis)]
-    head += [Level("oc", collected, "thread"), Stage(name, "scratch", copy=tuple(order))] if scratch else []
-    head += [Level("c", channels)] if channels < spec.ic_per_group else []
-    head += [Level("oc", 1, "serial" if scratch else "thread"), Stage(stage)]
-    lists = [Level("c", t.deep, LIST), *(Level(k, 1, LIST) for k in facts.taps)]
-    tail = [Level(t.axis, t.lanes, "unroll"), Level(t.axis, 1, "simd")] if t.lanes > 1 else [Level(t.axis, 1, "unroll")]
-    dot = [Level("c", 1, "dot")] if t.deep > 1 else []
-    items = (*head, *lists, *across, *tail, *dot)
+    channels = block(facts, t)
+    items = (*tiles(facts, t), *outputs(spec, facts, t, channels), *entries(facts, t))
     return Schedule((Phase(items, packs=packs(spec, facts, t)),), "zero_skipping", reasons(facts, t, channels))
+
+
+def tiles(facts: Facts, t: Tile) -> list[Item]:
+    """The loops over tiles of pixels; workers share the two slowest axes."""
+    steps = {a: t.rows if a == t.across else 1 for a in space(facts) if a != t.axis}
+    kinds = ["thread", "thread", "serial"]
+    along = [Level(t.axis, t.vectors * t.lanes)] if t.tiles_along(facts) > 1 else []
+    return [Level("n"), Level("g"), *(Level(a, n, k) for (a, n), k in zip(steps.items(), kinds, strict=False)), *along]
+
+
+def outputs(spec: ConvSpec, facts: Facts, t: Tile, channels: int) -> list[Item]:
+    """The loops over output channels, and where their sums are; between them the blocks of input channels."""
+    name, collected = spec.output.name, min(CHANNELS, spec.oc_per_group)
+    blocks = [Level("c", channels)] if channels < spec.ic_per_group else []
+    if not blocks and (near(spec, t.axis) or collected == 1):
+        return [Level("oc", 1, "thread"), Stage(name)]
+    order = (Level("oc"), *(Level(a) for a in space(facts) if a != t.axis), Level(t.axis))
+    return [Level("oc", collected, "thread"), Stage(name, "scratch", copy=order), *blocks, Level("oc"), Stage(name)]
+
+
+def entries(facts: Facts, t: Tile) -> list[Item]:
+    """The list, and what one entry meets."""
+    walked = [Level("c", t.deep, LIST), *(Level(k, 1, LIST) for k in facts.taps)]
+    across = [Level(t.across, 1, "unroll")] if t.across and t.rows > 1 else []
+    lanes = [Level(t.axis, t.lanes, "unroll"), Level(t.axis, 1, "simd")] if t.lanes > 1 else [Level(t.axis, 1, "unroll")]
+    return [*walked, *across, *lanes, *([Level("c", 1, "dot")] if t.deep > 1 else [])]
 
 
 def packs(spec: ConvSpec, facts: Facts, t: Tile) -> tuple[Pack, ...]:
