@@ -66,15 +66,6 @@ class Expected:
     allowed: Reals | None
     magnitude: Reals | None
 
-    @classmethod
-    def of(cls, spec: ConvSpec, given: Mapping[str, Array]) -> Expected:
-        """For a spec without open sizes."""
-        wanted = reference(spec, **given)
-        if spec.restored or not dtypes.is_float(spec.output.dtype):
-            true = reference(replace(spec, compute=None), **given) if spec.computes_integers else wanted
-            return cls(spec, wanted, true.astype(np.float64), None, None)
-        return cls(spec, wanted, wanted, *bound(spec, given))
-
     def judge(self, result: Array) -> Verdict:
         """Whether a result is right, and how far it is from the truth."""
         if self.allowed is None or self.magnitude is None:
@@ -91,9 +82,18 @@ class Expected:
         return _verdict(self.wanted, gap, self.allowed, ~right, exact=False)
 
 
+def expected(spec: ConvSpec, given: Mapping[str, Array]) -> Expected:
+    """What results of a spec without open sizes must be."""
+    wanted = reference(spec, **given)
+    if spec.restored or not dtypes.is_float(spec.output.dtype):
+        true = reference(replace(spec, compute=None), **given) if spec.computes_integers else wanted
+        return Expected(spec, wanted, true.astype(np.float64), None, None)
+    return Expected(spec, wanted, wanted, *bound(spec, given))
+
+
 def compare(spec: ConvSpec, given: Mapping[str, Array], result: Array) -> Verdict:
     """The result of a spec without open sizes beside its reference."""
-    return Expected.of(spec, given).judge(result)
+    return expected(spec, given).judge(result)
 
 
 CURVES = frozenset({"sigmoid", "tanh", "silu", "gelu"})

@@ -16,7 +16,7 @@ import numpy as np
 
 from convjit.errors import ConvError
 from convjit.machine.machine import Machine
-from convjit.spec.check import Expected
+from convjit.spec.check import Expected, expected
 from convjit.spec.conv import ConvSpec
 from convjit.study.candidate import Candidate, candidate
 from convjit.study.clock import Clock
@@ -210,7 +210,7 @@ class Bench:
         key = job.variant.dtype, job.variant.scaling, job.variant.algorithm
         if key in self.expected:
             return self.expected[key]
-        made = Expected.of(job.form.spec, job.form.given)
+        made = expected(job.form.spec, job.form.given)
         if self.few:
             self.expected[key] = made
         return made

@@ -161,7 +161,7 @@ def test_the_tables_are_the_results(tiny: tuple[Path, tuple[module.Outcome, ...]
     folder, outcomes = tiny
     sheets = {name: sheet for o in outcomes if o.shown for name, sheet in o.shown.sheets.items()}
     wanted = {"tensors", "machine", "v_curve", "calibration", "tradeoff", "energy", "traffic", "dataflows", "roofline"}
-    assert set(sheets) == wanted | {"sparsity", "conclusions"}
+    assert set(sheets) == wanted | {"sparsity", "sparse", "conclusions"}
     for name, sheet in sheets.items():
         with (folder / f"{name}.csv").open(newline="") as file:
             header, *rows = csv.reader(file)

@@ -13,11 +13,16 @@ from convjit import api, machine
 from convjit.cli import data
 from convjit.cli.stored import Array
 from convjit.errors import Unavailable
+from convjit.pipeline import Compilation
 from convjit.spec.conv import ConvSpec
 from convjit.study import tradeoff as module
-from convjit.study.forms import ALGORITHMS, BEST, HALF, TYPES, own_type
+from convjit.study.forms import ALGORITHMS, BEST, HALF, TYPES, own_type, variants
 from convjit.study.hosts import SCALAR, Hosts, hosts
 from convjit.study.tradeoff import ABSENT, LEFT_OUT, MEASURED, REFUSED, WRONG, Row, baseline, pareto, tradeoff
+from tests.gpu import fake
+from tests.gpu.conftest import driver
+
+__all__ = ["driver"]
 
 FLOATS = "conv c { input x : f32[N=1, H=5, W=4, C=3]; weight w : f32[KH=3, KW=3, OC=5, IC=3]; pad same; then relu }"
 SCALES = {"i16": {BEST: (2.0**8, 2.0**9), HALF: (2.0**7, 2.0**8)}, "i8": {BEST: (2.0**3, 2.0**4)}, "i32": {BEST: (2.0**20, 2.0**20)}}
@@ -174,3 +179,29 @@ def test_hosts_name_what_is_absent_and_why(monkeypatch: pytest.MonkeyPatch) -> N
     assert absent["cuda"] == "There is no GPU to be had here."
     assert absent["cpu:avx512"].startswith("This machine cannot run cpu:avx512: it has no ")
     assert [m.name for m in hosts(["cpu:avx2"]).here] == ["cpu:scalar", "cpu:avx2"]
+
+
+@pytest.mark.parametrize("dtype", ["f32", "i8"])
+def test_a_gpu_adds_its_rows(dtype: str, driver: fake.Driver, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a driver that interprets kernels; times are those of its events."""
+    monkeypatch.setattr("convjit.study.candidate.LEAST", 1)
+    monkeypatch.setattr("convjit.study.candidate.BATCH", 0.0)
+    spec, given = read(FLOATS.replace("H=5, W=4", "H=3, W=4"))
+    (variant,) = (v for v in variants(spec, given, SCALES) if v.form is not None and v.dtype == dtype)
+    monkeypatch.setattr(module, "variants", lambda *words: (variant,))
+    found = Hosts((machine.get(SCALAR), *hosts(["cuda"]).here[1:]), ())
+    assert variant.form and [m.name for m in found.here] == [SCALAR, "cuda:sm_90a"]
+    driver.add(Compilation(variant.form.spec, found.here[1]).kernels)
+    there, here = sorted(tradeoff(spec, given, SCALES, targets=found, threads=1, seconds=60.0), key=lambda r: r.target == SCALAR)
+    assert (there.target, there.threads, there.state) == ("cuda:sm_90a", 1, MEASURED)
+    assert there.seconds and there.bytes and (there.speedup is None) == (dtype == "i8")
+    assert there.nrmse == here.nrmse or dtype == "f32"
+
+
+def test_what_a_gpu_cannot_do_is_refused(driver: fake.Driver, monkeypatch: pytest.MonkeyPatch) -> None:
+    spec, given = read(FLOATS.replace("then relu", "compute bf16"))
+    (variant,) = (v for v in variants(spec, given, SCALES) if v.form is not None and v.dtype == "bf16")
+    monkeypatch.setattr(module, "variants", lambda *words: (variant,))
+    rows = tradeoff(spec, given, SCALES, targets=hosts(["cuda"]), threads=1, seconds=60.0)
+    (refused,) = [r for r in rows if r.state == REFUSED]
+    assert refused.target == "cuda:sm_90a" and "not implemented" in refused.why
