@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from convjit.spec.conv import ConvSpec
 from convjit.study import tradeoff as module
 from convjit.study.forms import ALGORITHMS, BEST, HALF, TYPES, own_type, variants
 from convjit.study.hosts import SCALAR, Hosts, hosts
+from convjit.study.joules import Joules
 from convjit.study.tradeoff import ABSENT, LEFT_OUT, MEASURED, REFUSED, WRONG, Row, baseline, pareto, tradeoff
 from tests.gpu import fake
 from tests.gpu.conftest import driver
@@ -205,3 +207,14 @@ def test_what_a_gpu_cannot_do_is_refused(driver: fake.Driver, monkeypatch: pytes
     rows = tradeoff(spec, given, SCALES, targets=hosts(["cuda"]), threads=1, seconds=60.0)
     (refused,) = [r for r in rows if r.state == REFUSED]
     assert refused.target == "cuda:sm_90a" and "not implemented" in refused.why
+
+
+def test_joules_are_measured_where_there_is_a_counter(monkeypatch: pytest.MonkeyPatch) -> None:
+    def measured(call: Callable[[], object], seconds: float, kind: str) -> Joules:
+        call()
+        return Joules(0.5, 0.7, 1.0, 1, seconds, f"{kind}, idle-subtracted")
+
+    monkeypatch.setattr(module, "why_not", lambda kind: "")
+    monkeypatch.setattr(module, "measure", measured)
+    rows = [r for r in rows_of(FLOATS) if r.state == MEASURED]
+    assert rows and all(r.joules == 0.5 for r in rows)
