@@ -6,7 +6,7 @@ import shlex
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import click
@@ -21,11 +21,12 @@ from convjit.cli.options import BLOCK, FILE, THREADS
 from convjit.cli.status import DONE, WRONG, report, worst
 from convjit.dsl.format import format as format_ast
 from convjit.spec.conv import ConvSpec
+from convjit.spec.unsupported import refuse, uncalibrated
 from convjit.study.hosts import Hosts, hosts
 from convjit.study.part import REPORT_RATIO, Outcome, Subject, Tell
 from convjit.study.study import PAGE, study
 
-SECONDS, QUICK = 150.0, 20.0
+SECONDS, QUICK = 150.0, 30.0
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,7 @@ def command(
 
 def _block(spec: ConvSpec, syntax: api.Syntax, request: Request, folder: Path) -> int:
     """One block: its data, its study, and what is said of it."""
-    found = given.given(spec, request.data)
+    found = given.given(spec, request.data, _refuse)
     subject = Subject(
         found.spec, found.arrays, found.notes, request.targets,
         text=format_ast(syntax) if syntax else str(spec), command=shlex.join(request.words), data_words=request.data_words,
@@ -100,6 +101,12 @@ def _block(spec: ConvSpec, syntax: api.Syntax, request: Request, folder: Path) -
         outcomes = study(subject, folder, tell)
     click.echo("\n".join([f"{spec.name}: {folder / PAGE}", *_lines(outcomes)]))
     return worst([_status(outcome, request) for outcome in outcomes])
+
+
+def _refuse(spec: ConvSpec) -> None:
+    """`Unavailable` for what has no kernel in any type; other algorithms than the direct one are rows of their own."""
+    plain = replace(spec, algorithm="auto")
+    refuse(replace(plain, compute=None) if uncalibrated(spec) else plain)
 
 
 def _lines(outcomes: tuple[Outcome, ...]) -> Iterator[str]:

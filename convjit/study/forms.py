@@ -61,7 +61,7 @@ def _variants(spec: ConvSpec, given: Arrays, scales: Choices) -> Iterator[Varian
     for algorithm in ALGORITHMS:
         for dtype in TYPES if own in TYPES else (*TYPES, own):
             if dtype == own:
-                form = Form(_with_scales(base, next(iter(scales.get(dtype, {}).values()), None)), given)
+                form = Form(with_scales(base, scales), given)
                 yield _variant(dtype, algorithm, form, _numbers(form.spec))
             elif dtype == "f32":
                 yield _variant(dtype, algorithm, real_form(base, given, "f32"))
@@ -81,11 +81,12 @@ def own_type(spec: ConvSpec) -> str:
     return x if x == w and dtypes.is_float(x) else f"{x} x {w}"
 
 
-def _with_scales(spec: ConvSpec, scales: Scales | None) -> ConvSpec:
-    """The spec with these numbers where it leaves the scales to calibration."""
-    if spec.compute is None or spec.compute.scales != "auto" or scales is None:
+def with_scales(spec: ConvSpec, scales: Choices) -> ConvSpec:
+    """The spec with the first scales of its type where it leaves them to calibration."""
+    if spec.compute is None or spec.compute.scales != "auto":
         return spec
-    return replace(spec, compute=replace(spec.compute, scales=scales))
+    first = next(iter(scales.get(spec.compute.dtype, {}).values()), None)
+    return spec if first is None else replace(spec, compute=replace(spec.compute, scales=first))
 
 
 def _numbers(spec: ConvSpec) -> Scales | None:

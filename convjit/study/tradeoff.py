@@ -127,7 +127,7 @@ def tradeoff(
 
 @dataclass(frozen=True)
 class Job:
-    """A form on a machine; `first` is the one that all others are compared with."""
+    """A form on a machine; `first`: it is made and timed whatever time there is."""
 
     variant: Variant
     form: Form
@@ -136,14 +136,16 @@ class Job:
 
 
 def _jobs(every: Iterable[Variant], machines: Sequence[Machine]) -> list[Job]:
-    """Scalar f32, then everything on the best machine, then on the next: what matters most comes first."""
+    """f32 on the scalar CPU and on the best machine, then everything on the best machine, then on the next: what matters
+    most comes first."""
+    ends = {SCALAR, machines[-1].name}
     jobs = [
-        Job(v, v.form, machine, (v.dtype, v.algorithm, machine.name) == ("f32", "direct", SCALAR))
+        Job(v, v.form, machine, (v.dtype, v.algorithm) == ("f32", "direct") and machine.name in ends)
         for machine in reversed(machines)
         for v in every
         if v.form is not None
     ]
-    return sorted(jobs, key=lambda job: not job.first)
+    return sorted(jobs, key=lambda job: (not job.first, job.first and job.machine.name != SCALAR))
 
 
 class Bench:
@@ -190,7 +192,7 @@ class Bench:
             yield replace(row, threads=found.threads, state=WRONG, why=f"{verdict.wrong} elements are not right.")
             return
         for threads in dict.fromkeys((1, found.threads)):
-            turn = Turn(partial(found.burst, threads), found.once, job.first and threads == 1)
+            turn = Turn(partial(found.burst, threads), found.once, job.first)
             yield Made(replace(row, threads=threads), turn, partial(found.call, threads))
 
     def _measured(self, job: Job, found: Candidate, note: str) -> Row:

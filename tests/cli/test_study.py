@@ -63,7 +63,7 @@ def test_the_page_and_a_summary(convjit: CommandLine, parts: list[Part]) -> None
     assert (convjit.folder / "out" / "report.html").exists()
     (subject,) = SEEN
     assert subject.command == f"convjit study {convjit.folder / 'a.conv'} -o out --date 'a day' --quick"
-    assert (subject.seconds, subject.date, subject.threads) == (20.0, "a day", None)
+    assert (subject.seconds, subject.date, subject.threads) == (30.0, "a day", None)
     assert subject.text.startswith("conv small {") and subject.notes == {"x": "made, seed 0", "w": "made, seed 0"}
 
 
@@ -156,3 +156,16 @@ def test_progress_is_shown_on_a_terminal_only(monkeypatch: pytest.MonkeyPatch, c
         tell("working")
     out, err = capsys.readouterr()
     assert out == "" and "a: working" in err
+
+
+def test_what_has_no_kernels_is_not_studied(convjit: CommandLine, parts: list[Part]) -> None:
+    path = convjit.file(SMALL.replace("conv small", "conv small transposed").replace("pad same", ""))
+    outcome = convjit("study", path, "-o", "out")
+    assert (outcome.status, outcome.out) == (3, "")
+    assert "A transposed convolution is not implemented yet." in outcome.err
+
+
+@pytest.mark.parametrize("clause", ["compute i8 scale auto", "algorithm winograd 2"])
+def test_scales_and_algorithms_are_left_to_the_study(convjit: CommandLine, parts: list[Part], clause: str) -> None:
+    path = convjit.file(SMALL.replace("pad same", f"pad same\n    {clause}"))
+    assert convjit("study", path, "-o", "out").status == 0

@@ -215,6 +215,7 @@ def test_of_integers_some_parts_do_not_apply_and_say_why(text: str, tmp_path: Pa
     "text",
     [
         "conv c { input x : f32[N=2, C=4, W=9]; weight w : f32[OC=4, IC=1, KW=3]; groups 4; pad 1; then relu }",
+        "conv c { input x : f32[N=1, H=4, W=5, C=4]; weight w : f32[OC=6, KH=2, KW=1, IC=4]; compute i8 scale auto }",
         "conv c { input x : bf16[N=1, H=4, W=5, C=4]; weight w : bf16[OC=6, KH=1, KW=1, IC=2]; groups 2; stride 2 }",
     ],
 )

@@ -7,13 +7,15 @@ from dataclasses import dataclass, replace
 
 from convjit.cost.energy_table import HOROWITZ
 from convjit.errors import ConvError
+from convjit.spec.unsupported import uncalibrated
 from convjit.study.clock import Clock
 from convjit.study.dataflows import Comparison, Row, compare, joules
-from convjit.study.forms import reason
+from convjit.study.forms import reason, with_scales
 from convjit.study.joules import why_not
 from convjit.study.page import Code, Figure, Item, Section, Side, Table, Text
 from convjit.study.part import Found, NotApplicable, Part, Shown, Subject, Tell
 from convjit.study.plots import bars, svg
+from convjit.study.sections.calibration import Calibration
 from convjit.study.sections.tradeoff import TradeOff
 from convjit.study.sheet import Sheet
 from convjit.study.show import energy_axis
@@ -55,7 +57,9 @@ class Costs:
 
 def compute(subject: Subject, found: Found, clock: Clock, tell: Tell) -> Costs:
     """The best CPU here and a GPU, then the types of the trade-off."""
-    spec = replace(subject.spec, algorithm="auto", error=None)
+    calibration = found.of(Calibration)
+    spec = with_scales(replace(subject.spec, algorithm="auto", error=None), calibration.scales if calibration else {})
+    spec = replace(spec, compute=None) if uncalibrated(spec) else spec
     cpu = [m.name for m in subject.hosts.here if m.kind == "cpu"][-1]
     gpu = next((m.name for m in subject.hosts.here if m.kind == "cuda"), GPU)
     made, missing, late = [], [], []
