@@ -29,13 +29,13 @@ from bench.session import say
 from bench.tables import rows_of
 from convjit import api
 from convjit.bench import ours
-from convjit.bench.burst import burst
 from convjit.bench.candidate import Candidate
 from convjit.bench.peak import highest
 from convjit.bench.pinning import processors, release, spread
 from convjit.bench.workers import ISA
 from convjit.errors import ConvError
 from convjit.machine.machine import Machine
+from convjit.runtime.burst import burst
 
 
 @dataclass

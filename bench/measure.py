@@ -16,11 +16,11 @@ from bench.layers import NCHW, NHWC, Layer
 from bench.problem import F32, Problem, Verdict
 from bench.result import Result, Row
 from convjit import reference
-from convjit.bench.burst import Burst
 from convjit.bench.libraries import OURS
 from convjit.bench.ours import Variant
 from convjit.bench.request import Job
 from convjit.bench.workers import Failed, Remote
+from convjit.runtime.burst import Burst
 from convjit.spec.conv import ConvSpec
 
 LEAST_ROUNDS = 2

@@ -18,7 +18,7 @@ sys.path[:0] = [str(Path(__file__).parents[1])]
 
 import click
 
-from convjit.bench.burst import in_turns
+from convjit.runtime.burst import in_turns
 from convjit.runtime.detect import host
 from convjit.schedule.dataflow.zero_skipping import tile
 from convjit.schedule.facts import Facts

@@ -20,10 +20,10 @@ import convjit
 from convjit import dtypes
 from convjit import machine as machines
 from convjit.api import compilation
-from convjit.cli.check import compare
 from convjit.cli.inputs import closed
 from convjit.errors import ConvError, Unavailable
 from convjit.pipeline import stage_texts
+from convjit.spec.check import compare
 from convjit.spec.conv import ConvSpec
 from convjit.spec.from_ast import from_text
 from convjit.targets import CALLABLES

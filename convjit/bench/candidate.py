@@ -9,8 +9,8 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from convjit.bench.placement import aligned
 from convjit.errors import Unavailable
+from convjit.runtime.placement import aligned
 from convjit.spec import layout
 from convjit.spec.conv import ConvSpec
 

@@ -9,9 +9,9 @@ import numpy as np
 
 from convjit import __version__, api, dtypes
 from convjit.bench.candidate import Array, Arrays, Builder, Candidate
-from convjit.bench.placement import aligned, empty
 from convjit.runtime.assemble import VERSIONS
 from convjit.runtime.compiled import CompiledConv
+from convjit.runtime.placement import aligned, empty
 from convjit.spec import layout
 from convjit.spec.conv import ConvSpec
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from convjit.bench.candidate import Array, Arrays, channels_first, output_shape
-from convjit.bench.placement import aligned
+from convjit.runtime.placement import aligned
 from convjit.spec.conv import ConvSpec
 
 

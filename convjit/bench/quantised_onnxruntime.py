@@ -9,9 +9,9 @@ import numpy as np
 
 from convjit.bench import onnx_model
 from convjit.bench.candidate import Arrays, Builder, Candidate, library
-from convjit.bench.placement import aligned
 from convjit.bench.quantised import Quantised, quantised
 from convjit.bench.with_onnxruntime import bound, session
+from convjit.runtime.placement import aligned
 from convjit.spec.conv import ConvSpec
 
 MICROSOFT = "com.microsoft"

@@ -11,9 +11,9 @@ import numpy as np
 
 from convjit.bench import onnx_model
 from convjit.bench.candidate import BLOCKED, Array, Arrays, Builder, Candidate, channels_first, library, output_shape
-from convjit.bench.placement import aligned, empty
 from convjit.errors import Unavailable
 from convjit.runtime.detect import host
+from convjit.runtime.placement import aligned, empty
 from convjit.spec.conv import ConvSpec
 
 NCHWC = "com.microsoft.nchwc"

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from convjit.bench.candidate import Array, Arrays, Builder, Candidate, channels_first, library, output_shape
-from convjit.bench.placement import aligned, empty
+from convjit.runtime.placement import aligned, empty
 from convjit.spec.conv import ConvSpec
 
 OPTIONS = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32", "ENABLE_CPU_PINNING": False}

@@ -20,7 +20,6 @@ from pathlib import Path
 import numpy as np
 
 from convjit import api, machine
-from convjit.bench.burst import Burst, burst
 from convjit.bench.candidate import Array, Builder, Candidate
 from convjit.bench.libraries import LIBRARIES, preparing
 from convjit.bench.peak import FLOATS, Types, highest
@@ -28,6 +27,7 @@ from convjit.bench.pinning import release, spread
 from convjit.bench.request import Answer, Job
 from convjit.errors import ConvError
 from convjit.runtime.bandwidth import bandwidths
+from convjit.runtime.burst import Burst, burst
 
 
 class Worker:

@@ -9,7 +9,6 @@ import numpy as np
 
 from convjit import api
 from convjit.bench import ours
-from convjit.bench.burst import in_turns
 from convjit.bench.candidate import Candidate
 from convjit.bench.libraries import OURS
 from convjit.cli import data, inputs, peers
@@ -20,6 +19,7 @@ from convjit.cli.runner import check_runnable
 from convjit.cli.show import milliseconds
 from convjit.cli.table import table
 from convjit.errors import ConvError, Unavailable
+from convjit.runtime.burst import in_turns
 from convjit.spec.conv import ConvSpec
 from convjit.spec.unsupported import refuse
 

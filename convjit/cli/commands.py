@@ -18,13 +18,13 @@ COMMANDS: dict[str, str] = {
     "explain": "Say which dataflow, tiles and instructions were taken, and why.",
     "report": "Write a page with all stages beside each other, linked by pointing at them.",
     "bench": "Time beside PyTorch, ONNX Runtime and OpenVINO.",
+    "study": "Error, speed, traffic, energy and zeros in every type, on a page.",
     "targets": "List the targets, their features, and which this machine has.",
     "cache": "Show or clear the cache of compiled objects.",
 }
 """Each is the function `command` of the module convjit.cli.NAME; the text is its line in the list of commands."""
 
 LATER: dict[str, str] = {
-    "study": "Error, speed, sparsity and energy across types (not implemented yet).",
     "tune": "Search for the fastest schedule (not implemented yet).",
     "export": "Write an object or PTX with a C header (not implemented yet).",
 }

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from convjit.cli.check import Verdict
 from convjit.cli.runner import Measured
 from convjit.pipeline import Compilation
+from convjit.spec.check import Verdict
 from convjit.spec.conv import ConvSpec
 from convjit.spec.tensor import Tensor
 

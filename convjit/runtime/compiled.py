@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
 from convjit.errors import ConvError, did_you_mean
+from convjit.kernel.program import Program
 from convjit.runtime.array_call import ArrayCall
 from convjit.runtime.bind import bind
 from convjit.runtime.checks import arrange
@@ -30,6 +31,11 @@ class Conv:
     def function(self) -> Callable[..., Any]:
         """The same call as a function."""
         return self.__call__
+
+    @property
+    def program(self) -> Program:
+        """What a call runs, and the arrays that it makes."""
+        return self._python.plan.program
 
     def __reduce__(self) -> NoReturn:
         raise TypeError(

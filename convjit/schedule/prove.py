@@ -72,10 +72,17 @@ def computed(spec: ConvSpec, weight: np.ndarray[Any, Any], arrays: Mapping[str, 
     return certify(plain, whole.astype(dtypes.get(clause.dtype).numpy))
 
 
+HOST = (1, 3)
+"""DLPack's numbers of memory that a processor reads: its own, and what is pinned for a GPU."""
+
+
 def on_host(array: Any) -> np.ndarray[Any, Any] | None:
     """The array as NumPy's, without a copy; None where it lies elsewhere."""
     try:
-        return np.asarray(array) if hasattr(array, "__array__") else np.from_dlpack(array)
+        if hasattr(array, "__array__"):
+            return np.asarray(array)
+        there = array.__dlpack_device__()[0] if hasattr(array, "__dlpack_device__") else HOST[0]
+        return np.from_dlpack(array) if there in HOST else None
     except (TypeError, ValueError, RuntimeError, BufferError):
         return None
 

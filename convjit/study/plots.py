@@ -35,6 +35,8 @@ from convjit.study.publish import publish
 __all__ = ["Axis", "Series", "bars", "front", "lines", "png", "roofline", "scatter", "svg"]
 
 RC: dict[Any, Any] = {"svg.fonttype": "none", "svg.hashsalt": "convjit", "hatch.linewidth": 0.6}
+CLOSE = 2.0
+"""Peaks of a roofline that differ by less have their names beside each other."""
 UNDATED = {"Date": None, "Creator": None, "Format": None, "Type": None}
 
 
@@ -129,15 +131,18 @@ def roofline(
     there = [p for s in kernels for p in plotted(s.points, x, y)]
     ridges = [peak / bandwidth for peak in peaks.values() for bandwidth in bandwidths.values()]
     left = x.low or min([r / 8 for r in ridges] + [p[0] / 2 for p in there])
-    right = x.high or max([r * 8 for r in ridges] + [p[0] * 2 for p in there])
+    right = x.high or max([r * 8 for r in ridges] + [p[0] * 6 for p in there])
     top = max(peaks.values())
     for i, (name, bandwidth) in enumerate(bandwidths.items()):
         ends = [left, top / bandwidth]
         axes.plot(ends, [bandwidth * e for e in ends], color=INK, linewidth=1.2, linestyle=DASHES[i % len(DASHES)], label=name)
-    for i, (name, peak) in enumerate(peaks.items()):
+    below, place = 0.0, 0
+    for i, (name, peak) in enumerate(sorted(peaks.items(), key=lambda item: item[1])):
         start = peak / max(bandwidths.values())
         axes.plot([start, right], [peak, peak], color=INK, linewidth=1.2, linestyle=DASHES[i % len(DASHES)])
-        axes.annotate(name, (right, peak), (-2, 3), textcoords="offset points", fontsize=8, color=INK, ha="right")
+        place = place + 1 if peak < CLOSE * below else 0  # beside the name of the peak below, not upon it
+        axes.annotate(name, (right, peak), (-2 - 48 * place, 2), textcoords="offset points", fontsize=8, color=INK, ha="right")
+        below = peak
     for i, s in enumerate(kernels):
         style = {"color": _colour(i), "marker": MARKERS[i % len(MARKERS)], "edgecolors": PAPER, "linewidths": 0.6}
         axes.scatter(*_columns(plotted(s.points, x, y)), s=42, label=s.name, zorder=3, **style)

@@ -26,7 +26,7 @@ Array = NDArray[Any]
 Arrays = Mapping[str, Array]
 Calls = Mapping[str, Callable[[], object]]
 Turns = Callable[[Calls], Mapping[str, float]]
-"""Times calls, each in its turn: the seconds that one of each takes (`convjit.bench.burst.in_turns`, for example)."""
+"""Times calls, each in its turn: the seconds that one of each takes (`convjit.runtime.burst.in_turns`, for example)."""
 
 ZEROS = (0.5, 0.7, 0.8, 0.9, 0.95)
 DENSE, LIST = "dense", "list"

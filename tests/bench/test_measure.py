@@ -13,10 +13,10 @@ from bench.measure import LEAST_ROUNDS, Settings, measure
 from bench.problem import F32
 from convjit import reference
 from convjit.api import read
-from convjit.bench.burst import Burst
 from convjit.bench.peak import Types
 from convjit.bench.request import Job
 from convjit.bench.workers import Failed, Remote
+from convjit.runtime.burst import Burst
 
 LAYER = Layer("tiny", 1, 4, 8, (5, 5), (3, 3), 1, 1, (1, 1))
 

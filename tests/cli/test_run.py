@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from convjit.cli import check, run, runner
+from convjit.cli import run, runner
 from convjit.cli.stored import Array
 from convjit.dsl.parse import parse
+from convjit.spec.check import Verdict
 from convjit.spec.from_ast import lower
 from convjit.spec.reference import reference
 from tests.cli.helpers import OPEN, SMALL, CommandLine
@@ -273,7 +274,7 @@ def test_a_wrong_result_is_status_1(convjit: CommandLine, monkeypatch: pytest.Mo
 
 
 def test_the_gravest_of_several_statuses(convjit: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
-    wrong = check.Verdict(1.0, 1.0, 2.0, 3, (0, 0, 0, 0), exact=True)
+    wrong = Verdict(1.0, 1.0, 2.0, 3, (0, 0, 0, 0), exact=True)
     monkeypatch.setattr(run, "compare", lambda *words: wrong)
     np.save("x.npy", arrays()[0])
     outcome = convjit("run", convjit.file(TWO), "--tensor", "x=x.npy")

@@ -6,7 +6,7 @@ import gc
 
 import numpy as np
 
-from convjit.bench.placement import STEP, aligned, empty
+from convjit.runtime.placement import STEP, aligned, empty
 
 PAGE = 4096
 

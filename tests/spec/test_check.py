@@ -9,9 +9,9 @@ import pytest
 
 from convjit import dtypes
 from convjit.cli import data
-from convjit.cli.check import Verdict, compare
 from convjit.cli.stored import Array
 from convjit.dsl.parse import parse
+from convjit.spec.check import Verdict, compare
 from convjit.spec.conv import ConvSpec
 from convjit.spec.from_ast import lower
 from convjit.spec.reference import reference

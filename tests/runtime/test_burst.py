@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from convjit.bench.burst import LEAST, Burst, burst
+from convjit.runtime.burst import LEAST, Burst, burst
 
 
 class Clock:
@@ -28,8 +28,8 @@ def burst_of(
     monkeypatch: pytest.MonkeyPatch, costs: Iterator[tuple[float, int]], seconds: float
 ) -> tuple[Burst, Clock]:
     clock = Clock(costs)
-    monkeypatch.setattr("convjit.bench.burst.time.perf_counter", lambda: clock.now)
-    monkeypatch.setattr("convjit.bench.burst._switches", lambda: clock.switches)
+    monkeypatch.setattr("convjit.runtime.burst.time.perf_counter", lambda: clock.now)
+    monkeypatch.setattr("convjit.runtime.burst._switches", lambda: clock.switches)
     return burst(clock.call, seconds), clock
 
 

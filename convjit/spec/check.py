@@ -22,12 +22,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convjit import dtypes
-from convjit.cli.stored import Array
 from convjit.spec import layout
 from convjit.spec.conv import ConvSpec
 from convjit.spec.reference import reference
 from convjit.spec.tensor import Then
 
+Array = NDArray[Any]
 Reals = NDArray[np.float64]
 
 SLOPES = {"silu": 1.1, "gelu": 1.13, "hardswish": 1.5}
@@ -52,22 +52,48 @@ class Verdict:
     exact: bool
 
 
-def compare(spec: ConvSpec, given: Mapping[str, Array], result: Array) -> Verdict:
-    """The result of a spec without open sizes beside its reference."""
+@dataclass(frozen=True)
+class Expected:
+    """What any number of results of one spec, on the same arrays, are held against.
+
+    `wanted` is the reference; `true` the convolution that an error is given against (float64 without `compute`).
+    `allowed` and `magnitude` bound each element where the sums are floats; they are None where every bit is defined.
+    """
+
+    spec: ConvSpec
+    wanted: Array
+    true: Reals
+    allowed: Reals | None
+    magnitude: Reals | None
+
+    def judge(self, result: Array) -> Verdict:
+        """Whether a result is right, and how far it is from the truth."""
+        if self.allowed is None or self.magnitude is None:
+            gap = np.abs(result.astype(np.float64) - self.true)
+            return _verdict(self.true, gap, np.zeros(1), beyond(self.spec, result, self.wanted), exact=True)
+        with np.errstate(all="ignore"):
+            values = result.astype(np.float64)
+            gap = np.abs(values - self.wanted)
+            limit = float(_finfo(dtypes.get(self.spec.output.dtype).numpy).max)
+            right = (np.isfinite(self.allowed) & (gap <= self.allowed)) | (values == self.wanted)
+            right |= np.isnan(values) & np.isnan(self.wanted)
+            overflows = np.isfinite(self.magnitude) & (self.magnitude + self.allowed >= limit)
+            right |= overflows  # nothing can be said of such a sum
+        return _verdict(self.wanted, gap, self.allowed, ~right, exact=False)
+
+
+def expected(spec: ConvSpec, given: Mapping[str, Array]) -> Expected:
+    """What results of a spec without open sizes must be."""
     wanted = reference(spec, **given)
     if spec.restored or not dtypes.is_float(spec.output.dtype):
-        differing = beyond(spec, result, wanted)
         true = reference(replace(spec, compute=None), **given) if spec.computes_integers else wanted
-        gap = np.abs(result.astype(np.float64) - true.astype(np.float64))
-        return _verdict(true.astype(np.float64), gap, np.zeros(1), differing, exact=True)
-    allowed, magnitude = bound(spec, given)
-    with np.errstate(all="ignore"):
-        values = result.astype(np.float64)
-        gap = np.abs(values - wanted)
-        limit = float(_finfo(dtypes.get(spec.output.dtype).numpy).max)
-        right = (np.isfinite(allowed) & (gap <= allowed)) | (values == wanted) | (np.isnan(values) & np.isnan(wanted))
-        right |= np.isfinite(magnitude) & (magnitude + allowed >= limit)  # a sum may overflow: nothing can be said
-    return _verdict(wanted, gap, allowed, ~right, exact=False)
+        return Expected(spec, wanted, true.astype(np.float64), None, None)
+    return Expected(spec, wanted, wanted, *bound(spec, given))
+
+
+def compare(spec: ConvSpec, given: Mapping[str, Array], result: Array) -> Verdict:
+    """The result of a spec without open sizes beside its reference."""
+    return expected(spec, given).judge(result)
 
 
 CURVES = frozenset({"sigmoid", "tanh", "silu", "gelu"})
