@@ -218,3 +218,14 @@ def test_joules_are_measured_where_there_is_a_counter(monkeypatch: pytest.Monkey
     monkeypatch.setattr(module, "measure", measured)
     rows = [r for r in rows_of(FLOATS) if r.state == MEASURED]
     assert rows and all(r.joules == 0.5 for r in rows)
+
+
+@pytest.mark.isa("avx2", "fma")
+def test_what_matters_most_is_made_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without time f32 is timed on the scalar CPU and on the best target, and nothing else."""
+    spec, given = read(FLOATS)
+    rows = tradeoff(spec, given, SCALES, targets=hosts(["cpu:avx2"]), threads=1, seconds=0.0)
+    assert [(r.dtype, r.target) for r in rows if r.seconds is not None] == [("f32", SCALAR), ("f32", "cpu:avx2")]
+    late = [(r.target, r.name) for r in rows if r.state == LEFT_OUT]
+    assert [target for target, _ in late] == sorted((target for target, _ in late))  # the best target's come first
+    assert len(late) == 2 * (len(TYPES) + 1) - 2
