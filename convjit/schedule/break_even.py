@@ -1,25 +1,31 @@
 """Below which share of numbers that are not 0 a list of a weight takes fewer cycles than all of it does.
 
 A model: what a dense tile takes is what `defaults` compares tiles by; what a list takes are the figures below, in cycles, as
-measured on a Zen 3 core (`python -m bench.sparsity`).
+measured on a Zen 3 core with AVX2, and for vectors as long as a cache line on an Emerald Rapids core (`python bench/sparsity.py`).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 
 from convjit.machine.machine import Machine
 from convjit.schedule.dataflow import zero_skipping
 from convjit.schedule.defaults import candidates
 from convjit.schedule.facts import Facts
+from convjit.schedule.packing import list_packs, whole_packs
+from convjit.schedule.parts import NOTHING, Proof, known
 from convjit.spec.conv import ConvSpec
 
 EACH = 0.95
 """Of a vector of outputs, for one entry of a list: a multiply-add whose input may lie across two cache lines."""
 
 WIDE = 1.25
-"""How much more that is of vectors as long as a cache line, most of which lie across two (assumed, not measured)."""
+"""How much more that is of vectors as long as a cache line, most of which lie across two …"""
+
+WIDE_REST, WIDE_DENSE = 3.0, 0.75
+"""… how many times as long everything besides takes with them; and the part of its modelled cycles that a dense tile takes, since
+these hide more than their comparison says."""
 
 ENTRY = 1.0
 """Of an entry besides: its place and its number are read."""
@@ -60,8 +66,32 @@ class Cost:
         return float(1.0 - (1.0 - self.break_even) ** (1 / self.run))
 
 
-def cost(plain: ConvSpec, machine: Machine) -> Cost:
-    """Of a convolution of plain tensors (as they are multiplied) on a CPU."""
+def cost(spec: ConvSpec, machine: Machine, proof: Proof = NOTHING) -> Cost:
+    """Of a convolution on a CPU; both ways multiply numbers as they are best packed for them."""
+    plain, sure = known(spec, list_packs(spec, machine, proof), proof)
+    whole, also = known(spec, whole_packs(spec, machine, proof), proof)
+    wide = is_wide(Facts(plain, machine.exact(sure.pairs)))
+    found = of_lists(plain, machine.exact(sure.pairs), WIDE_REST if wide else 1.0)
+    dense = of_all(Facts(whole, machine.exact(also.pairs))) * (WIDE_DENSE if wide else 1.0)
+    return replace(found, dense=dense)
+
+
+def is_wide(facts: Facts) -> bool:
+    """Whether a list's vectors are as long as a cache line."""
+    t = zero_skipping.tile(facts)
+    return t.lanes * t.deep * facts.element >= facts.machine.cache("L1").line
+
+
+def of_all(facts: Facts) -> float:
+    """Cycles of the best tile for all numbers."""
+    rows = facts.machine.rows_for(facts.spec.types)
+    deep = max((r.role("k") for r in rows), default=1)
+    apart = deep == 2 and all(r.spare for r in rows if r.role("k") == deep)
+    return min(c.cycles for c in candidates(facts)) * (APART if apart else 1.0)
+
+
+def of_lists(plain: ConvSpec, machine: Machine, rest: float) -> Cost:
+    """Of lists over plain tensors (as they are multiplied), `rest` times as long for all but the entries."""
     facts = Facts(plain, machine)
     t = zero_skipping.tile(facts)
     channels = zero_skipping.block(facts, t)
@@ -69,11 +99,9 @@ def cost(plain: ConvSpec, machine: Machine) -> Cost:
     blocks = -(-plain.ic_per_group // channels)
     entries = -(-plain.ic_per_group // t.deep) * prod(plain.kernel_size)
     scratch = blocks > 1 or not zero_skipping.near(plain, t.axis)
-    wide = WIDE if t.lanes * t.deep * facts.element >= machine.cache("L1").line else 1.0
+    wide = WIDE if is_wide(facts) else 1.0
     one = max(machine.fma_latency, t.sums * EACH * wide + ENTRY)
     empty = rows * blocks * (BEGIN + (t.sums * COLLECTED if scratch else 0.0))
     moved = (COPIED if t.deep == 1 else COPIED_APART) * prod(size or 1 for size in plain.input.sizes)
     moved += STORED * prod(size or 1 for size in plain.output.sizes) if scratch else 0.0
-    pairs = [r for r in machine.rows_for(plain.types) if r.role("k") == t.deep == 2]
-    dense = min(c.cycles for c in candidates(facts)) * (APART if pairs and all(r.spare for r in pairs) else 1.0)
-    return Cost(dense, empty + moved, rows * entries * one, t.deep)
+    return Cost(0.0, (empty + moved) * rest, rows * entries * one, t.deep)

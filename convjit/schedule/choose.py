@@ -60,9 +60,7 @@ def verdict(spec: ConvSpec, machine: Machine, proof: Proof) -> tuple[bool, str]:
         return False, f"the weight's zeros are multiplied: {why[:1].lower()}{why[1:].rstrip('.')}"
     if proof.density is None:
         return False, "the weight's zeros are multiplied: how many there are is known when it is bound"
-    packs = list_packs(spec, machine, proof)
-    plain, sure = known(spec, packs, proof)
-    figures = cost(plain, machine.exact(sure.pairs))
+    figures = cost(spec, machine, proof)
     here = proof.density.of(figures.run)
     what = "numbers" if figures.run == 1 else f"runs of {figures.run} channels"
     taken = here < figures.break_even

@@ -16,8 +16,6 @@ from convjit.machine.machine import Machine
 from convjit.pipeline import Compilation
 from convjit.runtime.compiled import BoundConv
 from convjit.schedule.break_even import Cost, cost
-from convjit.schedule.packing import list_packs
-from convjit.schedule.parts import NOTHING, known
 from convjit.spec.conv import ConvSpec
 from convjit.spec.unsupported import refuse
 from convjit.targets import CALLABLES
@@ -86,8 +84,7 @@ def measure(
 
 def model(spec: ConvSpec, machine: Machine) -> Cost:
     """What the model says of a spec: cycles, and the density below which a list pays."""
-    plain, sure = known(spec, list_packs(spec, machine, NOTHING), NOTHING)
-    return cost(plain, machine.exact(sure.pairs))
+    return cost(spec, machine)
 
 
 def declared(spec: ConvSpec, sparse: bool) -> tuple[Any, ...]:
