@@ -14,7 +14,7 @@ from convjit.schedule.dataflow import DATAFLOWS, MISSING, Generator
 from convjit.schedule.dataflow.zero_skipping import impossible
 from convjit.schedule.legal import check
 from convjit.schedule.packing import as_doubles, dots, list_packs, packing, whole_packs, with_packs
-from convjit.schedule.parts import NOTHING, Proof, gives_back, in_parts, known
+from convjit.schedule.parts import LEAST_F64, NOTHING, Proof, gives_back, in_parts, known
 from convjit.schedule.schedule import Schedule
 from convjit.spec.conv import ConvSpec
 
@@ -81,7 +81,8 @@ def made(spec: ConvSpec, machine: Machine, generator: Generator, proof: Proof) -
                 return with_packs(schedule, spec, packs)
         packs = as_doubles(spec, machine)
         plain, sure = known(spec, packs, proof, "f64")
-        schedule = in_parts(generator(plain, machine), plain, sure, False) if packs else None
+        least = LEAST_F64["avx512dq" in machine.features]
+        schedule = in_parts(generator(plain, machine), plain, sure, False, least) if packs else None
         if schedule:
             return with_packs(schedule, spec, packs)
     packs = (list_packs if by_list else whole_packs)(spec, machine, proof)

@@ -21,8 +21,9 @@ from convjit.spec.conv import ConvSpec
 LEAST = 3
 """Products of a part in i32 for each product that an instruction sums from which parts are worth it."""
 
-LONGEST = 8
-"""Products of a part in f64 from which they are: it is converted before it is added."""
+LEAST_F64 = {True: 8, False: 64}
+"""Products of a part in f64 from which they are: it becomes an i64 before it is added, by one instruction where the machine
+has it (AVX-512 DQ), else by seven."""
 
 
 PARTS = {"i32": 2**31 - 1, "f64": 2**53}
@@ -111,16 +112,17 @@ def known(spec: ConvSpec, packs: Iterable[Pack], proof: Proof, total: str = "") 
     return plain, both(here if same else replace(here, pairs=False), declared(plain))
 
 
-def in_parts(schedule: Schedule, spec: ConvSpec, proof: Proof, back: bool) -> Schedule | None:
+def in_parts(schedule: Schedule, spec: ConvSpec, proof: Proof, back: bool, least: int = 0) -> Schedule | None:
     """The schedule of what is multiplied (`spec`) with its sums as parts of whole ones; None where parts would be too
-    small, or its loops do not let them. `back`: taps outside the image are given back to the whole sums (`gives_back`)."""
+    small (less than `least` products), or its loops do not let them. `back`: taps outside the image are given back to the
+    whole sums (`gives_back`)."""
     phase = schedule.phases[0]
     items = phase.items
     place = next(i for i, s in enumerate(items) if isinstance(s, Stage) and s.tensor == spec.output.name)
     summed = [i for i, l in enumerate(items) if isinstance(l, Level) and l.axis in sums(spec) and l.kind != "dot"]
     if not summed or summed[0] < place:
         return None
-    found = placed(phase, spec, summed, proof, back)
+    found = placed(phase, spec, summed, proof, back, least)
     if found is None:
         return None
     reason = f"64-bit sums are added up from parts of {spec.accumulator}, which are proved to hold them"
@@ -132,7 +134,9 @@ def gives_back(spec: ConvSpec, phase_packs: Iterable[Pack]) -> bool:
     return zero_left(spec, phase_packs) != 0 and any(side for pair in spec.pad for side in pair)
 
 
-def placed(phase: Phase, spec: ConvSpec, summed: list[int], proof: Proof, back: bool) -> tuple[Item, ...] | None:
+def placed(
+    phase: Phase, spec: ConvSpec, summed: list[int], proof: Proof, back: bool, least: int
+) -> tuple[Item, ...] | None:
     """The line with the part's stage as far out as the proof allows."""
     items, name = phase.items, spec.output.name
     place = next(i for i, s in enumerate(items) if isinstance(s, Stage) and s.tensor == name)
@@ -148,14 +152,15 @@ def placed(phase: Phase, spec: ConvSpec, summed: list[int], proof: Proof, back: 
         if taps <= room.taps or (taps == 1 and room.fits(sizes["c"], sizes["c"])):
             if at == summed[0] and not back:
                 return (*items[:place], part, *items[place + 1 :])
-            return (*items[:place], whole, *items[place + 1 : at], part, *items[at:]) if rolled else None
+            fine = rolled and taps * sizes["c"] >= least
+            return (*items[:place], whole, *items[place + 1 : at], part, *items[at:]) if fine else None
     last = items[summed[-1]]
     assert isinstance(last, Level)
     if not rolled:
         return None
     deep = max(last.step, tile_of_dot(spec, phase))
     size = room.widest(deep)
-    if last.axis != "c" or size < (LEAST * deep if spec.accumulator == "i32" else LONGEST):
+    if last.axis != "c" or size < max(least, LEAST * deep):
         return None
     at = summed[-1]
     return (*items[:place], whole, *items[place + 1 : at], Level("c", size), part, *items[at:])
