@@ -42,6 +42,9 @@ FREE = 3
 MISSED_MOST = 8.0
 """… but no more than that."""
 
+STREAMS, SPREAD_OUT = 5, 1.2
+"""Rows of a far input that are read at a time before a tile slows down, and how much, where every second column is read."""
+
 ISSUE = 5.0
 """Instructions that a core starts in a cycle."""
 
@@ -116,6 +119,9 @@ def measured(
     one = max(acc * taps * deep / machine.fma_per_cycle, loads / machine.loads_per_cycle, issue, machine.fma_latency)
     cost = passes * (one + QUEUED * machine.load_cost * loads + PASS + x * missed(facts, lanes, min(passes, 3) * x // deep))
     cost += SWITCH + acc * lanes.store_cost(facts, counts) + fetched(facts, lanes, counts)
+    far = facts.image * facts.sizes["g"] > 2 * facts.machine.cache("L2").bytes
+    if far and lanes.x == "second" and rows_of(facts, counts, spread) > STREAMS:
+        cost *= SPREAD_OUT
     return Tile(lanes, vectors, counts, spread, cost * turns(facts, lanes, vectors, counts), deep=True)
 
 
