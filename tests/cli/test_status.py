@@ -131,8 +131,9 @@ def test_control_c_while_it_works(tmp_path: Path) -> None:
     cache = tmp_path / "cache"
     env = {**os.environ, "PYTHONPATH": str(PACKAGE), "CONVJIT_CACHE_DIR": str(cache)}
     started = subprocess.Popen(
-        [*MODULE, "run", "a.conv"], cwd=tmp_path, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+        [*MODULE, "run", "a.conv"], cwd=tmp_path, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # ignored where tests run in the background
+    )  # fmt: skip
     while started.poll() is None and not list(cache.glob("*.obj")):
         time.sleep(0.05)
     started.send_signal(signal.SIGINT)
