@@ -29,7 +29,7 @@ from convjit.runtime.tasks import task_symbols, with_tasks
 from convjit.schedule.choose import verdict
 from convjit.schedule.density import Density
 from convjit.schedule.operands import sum_type
-from convjit.schedule.parts import known
+from convjit.schedule.parts import Proof, known
 from convjit.schedule.prove import certificate, density, proof
 from convjit.spec.certificate import Certificate
 
@@ -136,7 +136,7 @@ def _about(c: Compilation) -> dict[str, Any]:
         "certify": lambda given: certificate(c.spec, given),
         "weigh": lambda given: density(c.spec, given),
         "specialise": lambda found, share: specialised(c, found, share),
-        "remark": lambda share: remark(c, share),
+        "remark": lambda found, share: remark(c, found, share),
         "arithmetic": lambda: arithmetic(c),
     }
 
@@ -148,16 +148,21 @@ def arithmetic(c: Compilation) -> tuple[Machine, tuple[str, str, str]]:
     return c.machine.exact(sure.pairs), plain.types
 
 
-def remark(c: Compilation, share: object) -> str:
+def remark(c: Compilation, found: object, share: object) -> str:
     """What `auto` made of the zeros of a bound weight; "" where it was not asked."""
     if not isinstance(share, Density) or c.spec.dataflow != "auto":
         return ""
-    return verdict(c.spec, c.machine, proof(None, share))[1]
+    return verdict(c.spec, c.machine, known_of(found, share))[1]
+
+
+def known_of(found: object, share: object) -> Proof:
+    """What the certificate and the zeros of bound weights say."""
+    return proof(found if isinstance(found, Certificate) else None, share if isinstance(share, Density) else None)
 
 
 def specialised(c: Compilation, found: object, share: object) -> CompiledConv | None:
     """The convolution compiled anew where bound weights, or their certificate, allow what nobody knew before."""
-    known = proof(found if isinstance(found, Certificate) else None, share if isinstance(share, Density) else None)
+    known = known_of(found, share)
     if known == c.proof or c.machine.kind != "cpu":
         return None
     other = Compilation(c.spec, c.machine, c.syntax, c.runner, known)

@@ -171,6 +171,24 @@ def test_auto_takes_the_list_where_enough_is_zero() -> None:
 
 
 @pytest.mark.isa("avx2", "fma")
+@pytest.mark.parametrize("largest", [60, 127])
+def test_what_is_said_of_zeros_is_what_was_taken(largest: int) -> None:
+    """Weights that vpmaddubsw multiplies exactly have another break-even density: the certificate counts in both."""
+    text = """conv a { input x : u8[N=1, H=14, W=14, C=64]; weight w : i8[OC=64, KH=3, KW=3, IC=64] sparse
+        output y : i32[N, OH, OW, OC]; pad same }"""
+    kernel: Any = convjit.compile(text, target="cpu:avx2")
+    rng = np.random.default_rng(0)
+    seen = set()
+    for share in (0.02, 0.15, 0.5):
+        kept = rng.random((64, 3, 3, 64)) < share
+        bound = kernel.bind((rng.integers(1, largest, kept.shape, endpoint=True) * kept).astype(np.int8))
+        taken = ":list" in bound.dump("schedule")
+        assert ("walked by a list" in bound.explain()) is taken
+        seen.add(taken)
+    assert seen == {True, False}
+
+
+@pytest.mark.isa("avx2", "fma")
 def test_a_weight_that_is_not_declared_sparse_is_not_looked_at() -> None:
     kernel: Any = convjit.compile(layer(sparse=""), target="cpu:avx2")
     _, w, b = numbers(1.0)

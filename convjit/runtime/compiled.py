@@ -62,7 +62,7 @@ class BoundConv(Conv):
 
     def explain(self) -> str:
         """Which way was taken, and why; and what the certificate says."""
-        remark = self.kernel.remark(self.density)
+        remark = self.kernel.remark(self.certificate, self.density)
         more = f"\nzeros: {remark}" if remark else ""
         more += f"\ncertificate: {self.certificate}" if self.certificate else ""
         return self.kernel.explain().rstrip() + more
@@ -89,7 +89,7 @@ class CompiledConv(Conv):
         certify: Callable[[Mapping[str, Any]], object] | None = None,
         weigh: Callable[[Mapping[str, Any]], object] | None = None,
         specialise: Callable[[object, object], CompiledConv | None] | None = None,
-        remark: Callable[[object], str] = lambda share: "",
+        remark: Callable[[object, object], str] = lambda found, share: "",
         arithmetic: Callable[[], Any] = lambda: None,
     ) -> None:
         inputs = self._python.plan.program.inputs
