@@ -6,7 +6,8 @@ measured on a Zen 3 core with AVX2, and for vectors as long as a cache line on a
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 from math import prod
 
 from convjit.machine.machine import Machine
@@ -15,7 +16,11 @@ from convjit.schedule.defaults import candidates
 from convjit.schedule.facts import Facts
 from convjit.schedule.packing import list_packs, whole_packs
 from convjit.schedule.parts import NOTHING, Proof, known
+from convjit.schedule.schedule import Pack
 from convjit.spec.conv import ConvSpec
+
+Packing = Callable[[ConvSpec, Machine, Proof], tuple[Pack, ...]]
+"""How operands are packed for one of the ways."""
 
 EACH = 0.95
 """Of a vector of outputs, for one entry of a list: a multiply-add whose input may lie across two cache lines."""
@@ -68,18 +73,17 @@ class Cost:
 
 def cost(spec: ConvSpec, machine: Machine, proof: Proof = NOTHING) -> Cost:
     """Of a convolution on a CPU; both ways multiply numbers as they are best packed for them."""
-    plain, sure = known(spec, list_packs(spec, machine, proof), proof)
-    whole, also = known(spec, whole_packs(spec, machine, proof), proof)
-    wide = is_wide(Facts(plain, machine.exact(sure.pairs)))
-    found = of_lists(plain, machine.exact(sure.pairs), WIDE_REST if wide else 1.0)
-    dense = of_all(Facts(whole, machine.exact(also.pairs))) * (WIDE_DENSE if wide else 1.0)
-    return replace(found, dense=dense)
-
-
-def is_wide(facts: Facts) -> bool:
-    """Whether a list's vectors are as long as a cache line."""
+    facts, whole = (_facts(spec, machine, proof, packs) for packs in (list_packs, whole_packs))
     t = zero_skipping.tile(facts)
-    return t.lanes * t.deep * facts.element >= facts.machine.cache("L1").line
+    wide = t.lanes * t.deep * facts.element >= machine.cache("L1").line
+    empty, full = of_lists(facts, t, WIDE if wide else 1.0)
+    return Cost(of_all(whole) * (WIDE_DENSE if wide else 1.0), empty * (WIDE_REST if wide else 1.0), full, t.deep)
+
+
+def _facts(spec: ConvSpec, machine: Machine, proof: Proof, packs: Packing) -> Facts:
+    """Of the tensors as they are multiplied."""
+    plain, sure = known(spec, packs(spec, machine, proof), proof)
+    return Facts(plain, machine.exact(sure.pairs))
 
 
 def of_all(facts: Facts) -> float:
@@ -90,18 +94,16 @@ def of_all(facts: Facts) -> float:
     return min(c.cycles for c in candidates(facts)) * (APART if apart else 1.0)
 
 
-def of_lists(plain: ConvSpec, machine: Machine, rest: float) -> Cost:
-    """Of lists over plain tensors (as they are multiplied), `rest` times as long for all but the entries."""
-    facts = Facts(plain, machine)
-    t = zero_skipping.tile(facts)
+def of_lists(facts: Facts, t: zero_skipping.Tile, wide: float) -> tuple[float, float]:
+    """Cycles of lists without entries, and of the entries if none were left out; a vector of those takes `wide` times as long."""
+    plain = facts.spec
     channels = zero_skipping.block(facts, t)
     rows = facts.sizes["n"] * plain.out_channels * t.tiles(facts)
     blocks = -(-plain.ic_per_group // channels)
     entries = -(-plain.ic_per_group // t.deep) * prod(plain.kernel_size)
     scratch = blocks > 1 or not zero_skipping.near(plain, t.axis)
-    wide = WIDE if is_wide(facts) else 1.0
-    one = max(machine.fma_latency, t.sums * EACH * wide + ENTRY)
+    one = max(facts.machine.fma_latency, t.sums * EACH * wide + ENTRY)
     empty = rows * blocks * (BEGIN + (t.sums * COLLECTED if scratch else 0.0))
     moved = (COPIED if t.deep == 1 else COPIED_APART) * prod(size or 1 for size in plain.input.sizes)
     moved += STORED * prod(size or 1 for size in plain.output.sizes) if scratch else 0.0
-    return Cost(0.0, (empty + moved) * rest, rows * entries * one, t.deep)
+    return empty + moved, rows * entries * one

@@ -79,12 +79,11 @@ def made(spec: ConvSpec, machine: Machine, generator: Generator, proof: Proof) -
             schedule = in_parts(generator(plain, exact), plain, sure, gives_back(spec, packs))
             if schedule:
                 return with_packs(schedule, spec, packs)
-        packs = as_doubles(spec, machine)
-        plain, sure = known(spec, packs, proof, "f64")
-        least = LEAST_F64["avx512dq" in machine.features]
-        schedule = in_parts(generator(plain, machine), plain, sure, False, least) if packs else None
-        if schedule:
-            return with_packs(schedule, spec, packs)
+        if packs := as_doubles(spec, machine):
+            plain, sure = known(spec, packs, proof, "f64")
+            schedule = in_parts(generator(plain, machine), plain, sure, False, LEAST_F64["avx512dq" in machine.features])
+            if schedule:
+                return with_packs(schedule, spec, packs)
     packs = (list_packs if by_list else whole_packs)(spec, machine, proof)
     plain, sure = known(spec, packs, proof)
     return with_packs(generator(plain, _left(spec, machine.exact(sure.pairs))), spec, packs)
