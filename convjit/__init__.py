@@ -21,9 +21,9 @@ from convjit.spec.build import Conv as Conv
 from convjit.spec.conv import ConvSpec as ConvSpec
 
 if TYPE_CHECKING:
-    from convjit.api import calibrate as calibrate
     from convjit.api import compile as compile
     from convjit.api import reference as reference
+    from convjit.calibration import calibrate as calibrate
 
 __version__ = "0.1.0"
 
@@ -33,10 +33,14 @@ __all__ = [
 ]  # fmt: skip
 
 
+LATER = {"calibrate": "convjit.calibration", "compile": "convjit.api", "reference": "convjit.api"}
+"""Loaded from these modules when they are first asked for."""
+
+
 def __getattr__(name: str) -> object:
-    if name not in ("calibrate", "compile", "reference"):
+    if name not in LATER:
         raise AttributeError(f"module 'convjit' has no attribute '{name}'")
-    value = getattr(import_module("convjit.api"), name)
+    value = getattr(import_module(LATER[name]), name)
     globals()[name] = value
     return value
 

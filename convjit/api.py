@@ -25,7 +25,6 @@ from convjit.spec.conv import ConvSpec
 from convjit.spec.from_ast import from_source, lower
 from convjit.spec.reference import reference as meaning
 from convjit.spec.unsupported import refuse
-from convjit.study.calibrate import calibrate as found_scales
 from convjit.targets import CALLABLES, machine_of
 
 Program = str | os.PathLike[str] | ConvSpec | ast.Program
@@ -55,18 +54,10 @@ def reference(spec: Program, *arrays: Any, **named: Any) -> NDArray[Any]:
 
     `spec` is whatever `compile` takes, of one block. Raises ConvError for the user's mistakes.
     """
-    return meaning(_single(spec, "reference"), *arrays, **named)
+    return meaning(single(spec, "reference"), *arrays, **named)
 
 
-def calibrate(spec: Program, x: Any, w: Any, **wishes: Any) -> ConvSpec:
-    """The spec with the scales, and zero points, that a method finds for real data: see `convjit.study.calibrate`.
-
-    `spec` is whatever `compile` takes, of one block. Raises ConvError for the user's mistakes.
-    """
-    return found_scales(_single(spec, "calibration"), x, w, **wishes)
-
-
-def _single(spec: Program, what: str) -> ConvSpec:
+def single(spec: Program, what: str) -> ConvSpec:
     """The spec of a program with one block."""
     blocks = read(spec)
     if len(blocks) != 1:

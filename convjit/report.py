@@ -17,6 +17,17 @@ from convjit.pipeline import Compilation
 from convjit.schedule.line import listed
 
 
+def milliseconds(seconds: float | None) -> str:
+    """A time in milliseconds, or in microseconds below a tenth of one; nothing where there is none.
+
+    >>> milliseconds(0.0025), milliseconds(2.5e-6)
+    ('2.500 ms', '2.50 us')
+    """
+    if seconds is None:
+        return ""
+    return f"{seconds * 1e3:.3f} ms" if seconds >= 1e-4 else f"{seconds * 1e6:.2f} us"
+
+
 def profile(c: Compilation) -> str:
     """A line: milliseconds of every stage, and its share."""
     whole = sum(c.seconds.values()) or 1.0

@@ -22,7 +22,7 @@ LAYERS = (
     ("runtime",),
     ("pipeline", "report", "targets"),
     ("study", "tune"),
-    ("api", "bench", "front", "networks", "cli", "__main__"),
+    ("api", "calibration", "bench", "front", "networks", "cli", "__main__"),
 )
 """From the top down: data flows down this list, imports point up."""
 

@@ -16,9 +16,9 @@ from convjit.cli.blocks import chosen
 from convjit.cli.memory import check_memory
 from convjit.cli.options import BLOCK, FILE, TARGET, THREADS
 from convjit.cli.runner import check_runnable
-from convjit.cli.show import milliseconds
 from convjit.cli.table import table
 from convjit.errors import ConvError, Unavailable
+from convjit.report import milliseconds
 from convjit.runtime.burst import in_turns
 from convjit.spec.conv import ConvSpec
 from convjit.spec.unsupported import refuse

@@ -9,8 +9,6 @@ from __future__ import annotations
 import math
 import os
 import struct
-import tempfile
-from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +16,7 @@ import numpy as np
 from convjit.cli.npy import open_npy, open_npz
 from convjit.cli.stored import Array, Stored, data
 from convjit.errors import ConvError
+from convjit.study.publish import whole_file
 
 BIN_AXES: dict[str, tuple[str, ...]] = {
     "input": ("N", "H", "W", "C"),
@@ -73,22 +72,10 @@ def open_bin(path: str, role: str) -> Stored:
 
 
 def save_array(path: str, array: Array) -> None:
-    """Write an .npy file: under a temporary name first, so that nobody ever sees half of it."""
-    target = Path(path)
+    """Write an .npy file, which appears whole."""
     check_output_path(path)
-    temporary = None
-    try:
-        handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}-")
-        with os.fdopen(handle, "wb") as file:
-            np.lib.format.write_array(file, array, allow_pickle=False)
-        os.chmod(temporary, 0o666 & ~_umask())
-        os.replace(temporary, target)
-    except OSError as error:
-        raise ConvError.of(f"The output '{path}' cannot be written: {error.strerror or error}.") from None
-    finally:
-        if temporary is not None:
-            with suppress(OSError):
-                os.unlink(temporary)
+    with whole_file(path, f"The output '{path}'") as file:
+        np.lib.format.write_array(file, array, allow_pickle=False)
 
 
 def check_output_path(path: str) -> None:
@@ -99,13 +86,6 @@ def check_output_path(path: str) -> None:
         raise ConvError.of(f"The output '{path}' must be an .npy file.", hint=hint)
     if not target.parent.is_dir():
         raise ConvError.of(f"The output '{path}' cannot be written: there is no folder '{target.parent}'.")
-
-
-def _umask() -> int:
-    """The mask for new files, which can only be read by setting it."""
-    mask = os.umask(0o077)
-    os.umask(mask)
-    return mask
 
 
 def _split(place: str) -> tuple[str, str]:

@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from convjit import api
+from convjit.calibration import calibrate
 from convjit.cli import given
 from convjit.cli.files import check_output_path, save_array
 from convjit.cli.given import Wanted
@@ -94,7 +95,7 @@ def _calibrated(spec: ConvSpec, arrays: Mapping[str, Array]) -> ConvSpec:
     """The spec, with scales from the data of this run where it has `scale auto`."""
     if not uncalibrated(spec):
         return spec
-    return api.calibrate(spec, arrays[spec.input.name], arrays[spec.weight.name])
+    return calibrate(spec, arrays[spec.input.name], arrays[spec.weight.name])
 
 
 def _clause(spec: ConvSpec) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from convjit.cli.runner import Measured
 from convjit.pipeline import Compilation
+from convjit.report import milliseconds
 from convjit.spec.check import Verdict
 from convjit.spec.conv import ConvSpec
 from convjit.spec.tensor import Tensor
@@ -63,8 +64,3 @@ def _time(spec: ConvSpec, measured: Measured) -> list[str]:
     if measured.peak is None:
         return [text]
     return [f"{text}, {rate / measured.peak.operations:.0%} of the peak of {measured.peak}"]
-
-
-def milliseconds(seconds: float) -> str:
-    """A time in milliseconds, or in microseconds below a tenth of one."""
-    return f"{seconds * 1e3:.3f} ms" if seconds >= 1e-4 else f"{seconds * 1e6:.2f} us"

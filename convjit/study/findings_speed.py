@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from convjit.report import milliseconds
 from convjit.study.finding import Finding, finding, near, unmeasured
 from convjit.study.hosts import SCALAR
 from convjit.study.sections.sparse import Lists
 from convjit.study.sections.tradeoff import TradeOff
-from convjit.study.show import milliseconds, plural
+from convjit.study.show import plural
 from convjit.study.tradeoff import ABSENT, Row
 
 INTEGERS = ("i32", "i16", "i8")

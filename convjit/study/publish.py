@@ -4,31 +4,49 @@ from __future__ import annotations
 
 import os
 import tempfile
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from convjit.errors import ConvError
 
 
 def publish(path: str | Path, data: bytes) -> None:
-    """Write a file under a temporary name beside it, then rename it. `ConvError` where that cannot be done."""
+    """Write a file that appears whole. `ConvError` where that cannot be done."""
+    with refused(f"'{path}'"):
+        check_place(path)
+    with whole_file(path, f"'{path}'") as file:
+        file.write(data)
+
+
+@contextmanager
+def whole_file(path: str | os.PathLike[str], what: str) -> Iterator[BinaryIO]:
+    """A file under a temporary name beside the path, renamed when the body has ended. Where something fails nothing is left
+    of it; `ConvError` (`what` cannot be written) for what the system refuses."""
     target = Path(path)
     temporary = ""
     try:
-        check_place(target)
-        handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}-")
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-        os.chmod(temporary, _usual_mode())
-        os.replace(temporary, target)
-        temporary = ""
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise ConvError.of(f"'{path}' cannot be written: {reason}.") from None
+        with refused(what):
+            handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}-")
+            with os.fdopen(handle, "wb") as file:
+                yield file
+            os.chmod(temporary, _usual_mode())
+            os.replace(temporary, target)
+            temporary = ""
     finally:
         if temporary:
             with suppress(OSError):
                 os.unlink(temporary)
+
+
+@contextmanager
+def refused(what: str) -> Iterator[None]:
+    """What the system refuses, as the user's mistake."""
+    try:
+        yield
+    except OSError as error:
+        raise ConvError.of(f"{what} cannot be written: {error.strerror or error}.") from None
 
 
 def check_place(path: str | Path) -> None:

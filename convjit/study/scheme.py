@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convjit import dtypes
-from convjit.spec import requantize
+from convjit.spec import quantize, requantize
 from convjit.study.grid import Array, Ends, Grid, along, grid, shortest, stored
 from convjit.study.layer import Layer
 from convjit.study.ranges import Range
@@ -78,9 +78,7 @@ class Computed(Scheme):
         x, _ = quantised(self.data.x, fx, self.dtype, self.rounding)
         w, _ = quantised(self.data.w, along(fw, self.data.w.ndim, self.axis), self.dtype, self.rounding)
         total = self.data.sums(x, w)
-        beside = along(fw, total.ndim, self.out_axis).astype(np.float32)
-        real: NDArray[np.float32] = total.astype(np.float32) / (fx.astype(np.float32) * beside)
-        return real
+        return quantize.to_real(total, fx, along(fw, total.ndim, self.out_axis))
 
 
 @dataclass(frozen=True)

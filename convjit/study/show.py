@@ -10,17 +10,6 @@ ENERGIES = (("mJ", 1e9), ("uJ", 1e6), ("nJ", 1e3), ("pJ", 1.0))
 """Units, and their picojoules."""
 
 
-def milliseconds(seconds: float | None) -> str:
-    """A time in milliseconds, or in microseconds below a tenth of one; nothing where there is none.
-
-    >>> milliseconds(0.0025), milliseconds(2.5e-6)
-    ('2.500 ms', '2.50 us')
-    """
-    if seconds is None:
-        return ""
-    return f"{seconds * 1e3:.3f} ms" if seconds >= 1e-4 else f"{seconds * 1e6:.2f} us"
-
-
 def percent(share: float | None) -> str | None:
     """A share from 0 to 1.
 

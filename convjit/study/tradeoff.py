@@ -23,6 +23,7 @@ from convjit.study.clock import Clock
 from convjit.study.forms import BEST, Choices, Variant, reason, variants
 from convjit.study.hosts import SCALAR, Hosts, hosts
 from convjit.study.joules import measure, why_not
+from convjit.study.plot_data import front
 from convjit.study.real import Array, Arrays, Form, Reals, nearest, real_output, truth
 from convjit.study.turns import Turn, in_turns
 
@@ -241,13 +242,9 @@ def pareto(rows: Sequence[Row], x: str, y: str) -> tuple[Row, ...]:
 
     Rows without one of them take no part; of several equal ones the first is taken.
     """
-    points = [(getattr(row, x), getattr(row, y), i) for i, row in enumerate(rows)]
-    front, best = [], float("inf")
-    for _, value, i in sorted(point for point in points if None not in point):
-        if value < best:
-            front.append(rows[i])
-            best = value
-    return tuple(front)
+    missing = float("nan")
+    values = [tuple(missing if v is None else v for v in (getattr(row, x), getattr(row, y))) for row in rows]
+    return tuple(rows[i] for i in front([(a, b) for a, b in values]))
 
 
 def baseline(rows: Iterable[Row]) -> Row | None:

@@ -9,7 +9,7 @@ the right). Both are counted at every N, so that a curve says which of the two a
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import astuple, dataclass, fields
+from dataclasses import dataclass
 from functools import cached_property
 from math import floor, log2
 from os import PathLike
@@ -23,7 +23,8 @@ from convjit.errors import ConvError, did_you_mean
 from convjit.spec import quantize
 from convjit.spec.conv import ConvSpec
 from convjit.study.layer import Layer, layer
-from convjit.study.table import write_csv
+from convjit.study.publish import whole_file
+from convjit.study.sheet import Sheet
 
 DTYPES = ("i32", "i16", "i8", "i4")
 """The types of a curve. `compute` has no `i4`: there it is emulated, by integers that saturate at -8 and 7."""
@@ -217,5 +218,8 @@ def in_range(scale_x: float, scale_w: float) -> bool:
 
 def save_csv(path: str | PathLike[str], curves: Iterable[Curve]) -> None:
     """Write curves as CSV, one row for each point, with the type and the ratio before the fields of `Point`."""
-    header = ("dtype", "ratio", *(f.name for f in fields(Point)))
-    write_csv(path, header, [(c.dtype, c.ratio, *astuple(p)) for c in curves for p in c.points])
+    points = [(c.dtype, c.ratio, p) for c in curves for p in c.points]
+    dtypes_, ratios, records = zip(*points, strict=True) if points else ((), (), ())
+    sheet = Sheet.of(Point, records, (("dtype", dtypes_), ("ratio", ratios)))
+    with whole_file(path, f"The table '{path}'") as file:
+        file.write(sheet.text().encode())

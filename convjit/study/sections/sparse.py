@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from convjit.errors import ConvError
+from convjit.report import milliseconds
 from convjit.runtime.burst import burst
 from convjit.spec.conv import ConvSpec
 from convjit.study.clock import Clock
@@ -15,7 +16,6 @@ from convjit.study.page import Code, Figure, Item, Section, Side, Table, Text
 from convjit.study.part import Found, NotApplicable, Part, Shown, Subject, Tell
 from convjit.study.plots import Axis, Series, lines, svg
 from convjit.study.sheet import Sheet
-from convjit.study.show import milliseconds
 from convjit.study.sparse import ZEROS, Calls, Sparse, measure
 from convjit.study.turns import Turn, in_turns
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from convjit.cost.total import Cost, cost
+from convjit.report import milliseconds
 from convjit.study.candidate import Candidate
 from convjit.study.clock import Clock
 from convjit.study.dataflows import joules
@@ -17,7 +18,7 @@ from convjit.study.plots import Axis, Series, scatter, svg
 from convjit.study.sections.calibration import Calibration
 from convjit.study.sections.machine import command
 from convjit.study.sheet import Sheet
-from convjit.study.show import energy_axis, milliseconds, percent, plural, power
+from convjit.study.show import energy_axis, percent, plural, power
 from convjit.study.tradeoff import LEFT_OUT, MEASURED, WRONG, Row, baseline, pareto, tradeoff
 
 TITLE = "Trade-off: error against time"
