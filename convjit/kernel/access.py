@@ -182,4 +182,4 @@ class Access(Addresses):
         at, lanes = spot.plan.static(self.v.static), spot.plan.lanes
         bases = tuple(self.lane_pointer(spot, access, -at, lane) for lane in range(len(lanes)))
         align = self.alignment(spot, bits(dtype) // 8)
-        self.scattered.add((bases, lanes, mask), Waiting(at, value, dtype, lanes, bases, mask, align, self.b.origin))
+        self.scattered.add((bases, lanes, mask), Waiting(access.buffer, at, value, dtype, lanes, bases, mask, align, self.b.origin))

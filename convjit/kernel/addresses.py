@@ -178,8 +178,7 @@ class Addresses:
     def read(self, access: Load, op: str, type_: Type, *args: Operand, align: int) -> str:
         """A load that is remembered until its buffer is written."""
         b = self.b
-        if access.buffer not in self.constant:
-            self.scattered.flush()
+        self.scattered.before_read(access.buffer)
         constant = op == "load" and access.buffer in self.constant
         extra: dict[str, Attribute] = {"constant": 1} if constant else {}
         key = ("load", access.buffer, type_, args)

@@ -22,6 +22,7 @@ PART_BITS = 128
 class Waiting:
     """A store of one vector: lane i goes to element `at + lanes[i]` from `bases[i]`. `origin` is whose store it is."""
 
+    buffer: str
     at: int
     value: str
     dtype: str
@@ -43,6 +44,11 @@ class Scattered:
     def add(self, group: object, store: Waiting) -> None:
         """One more; nothing is written yet."""
         self.groups.setdefault(group, []).append(store)
+
+    def before_read(self, buffer: str) -> None:
+        """What waits for a buffer must be there before it is read; no two buffers share memory."""
+        if any(store.buffer == buffer for stores in self.groups.values() for store in stores):
+            self.flush()
 
     def flush(self) -> None:
         """Write all that wait."""
