@@ -5,6 +5,7 @@ from __future__ import annotations
 from convjit.schedule.facts import FUSED, Facts
 from convjit.schedule.lanes import Lanes
 from convjit.schedule.schedule import Fuse, Item, Level, Pack, Phase, Prefetch, Schedule, Stage
+from convjit.schedule.spread import by_position
 from convjit.schedule.tile import WAYS, Tile, crowd
 
 SHARED_FROM = 30_000
@@ -81,7 +82,8 @@ def columns_first(facts: Facts, tile: Tile, pixels: list[str]) -> list[str]:
     """Columns that lie in lanes go outermost where they are a few vectors: each gets its mask and its border once,
     and rows of its own below. Where masks cost nothing, memory is better walked in order."""
     column = tile.lanes.axis
-    few = column in pixels and tile.lanes.vectors(facts) <= (1 if facts.machine.masks else FEW)
+    alone = facts.machine.masks and not by_position(facts, tile.lanes, tile.counts)
+    few = column in pixels and tile.lanes.vectors(facts) <= (1 if alone else FEW)
     return [column, *(p for p in pixels if p != column)] if few else pixels
 
 
@@ -142,15 +144,21 @@ def written(facts: Facts, tile: Tile) -> list[Level]:
     held_last = [*own, *vectors] if tile.spread or tile.vectors * tile.vectors <= tile.acc else [*vectors, *own]
     tail = [Level(loop, 1, "simd") for loop, _ in lanes.loops] if lanes.width > 1 else []
     dot = [Level("c", 1, "dot")] if lanes.summed(facts) > 1 else []
-    return [*spread_taps(tile, held_last), *tail, *dot]
+    return [*spread_taps(facts, tile, held_last), *tail, *dot]
 
 
-def spread_taps(tile: Tile, own: list[Level]) -> list[Level]:
-    """Taps that are written out, and the tile's own loops: rows of taps, channels, then columns of the tile by taps."""
+def spread_taps(facts: Facts, tile: Tile, own: list[Level]) -> list[Level]:
+    """Taps that are written out, and the tile's own loops: rows of taps, channels, then columns of the tile by taps. By
+    position: rows of the input, columns of taps, channels, then the taps of a row."""
     if not tile.deep:
         return own
     taps = [Level(t, 1, "unroll") for t in tile.spread]
     deep = [Level("c", 1, "unroll")]
+    if by_position(facts, tile.lanes, tile.counts):
+        ((rows, _),) = tile.counts
+        tap = f"k{rows[1:]}"
+        vectors = [l for l in own if l.axis != rows]
+        return [Level(rows, 1, "unroll", tap), *(t for t in taps if t.axis != tap), *deep, Level(tap, 1, "unroll"), *vectors]
     if tile.lanes.x == "within":
         return [*taps[:-1], *deep, *own, taps[-1]]
     return [*taps, *deep, *own]

@@ -22,7 +22,10 @@ SUMS = 8
 """Sums at a time: with more, what taps share no longer stays in registers beside them."""
 
 SUMS_OF_ROWS = 4
-"""The same where neighbouring columns lie in lanes and all taps are written out."""
+"""The same where neighbouring columns lie in lanes and all taps are written out, but for images of few rows."""
+
+ROWS = 16
+"""Rows of a tile at most. Those of a tile that is walked by position take what they share one row at a time."""
 
 SWITCH = 4.0
 """Cycles between two tiles."""
@@ -64,7 +67,9 @@ def tiles(facts: Facts, lanes: Lanes) -> list[Tile]:
     found = []
     most = min(SUMS, facts.registers // 2)
     if lanes.axis == column:
-        shapes = [(r, v) for v in (1, 2, 4) for r in (1, 2, 3, 4, 8) if r * v <= most and (r == 1 or rows)]
+        few = few_tiles(facts, rows)
+        shapes = [(r, v) for v in (1, 2, 4) for r in sorted({1, 2, 3, 4, 8} | few) if r * v <= most and (r == 1 or rows)]
+        shapes += [(r, 1) for r in sorted(few) if r > most and by_position(facts, lanes, ((rows[-1], r),))]
         options = [(v, ((rows[-1], r),) if r > 1 else ()) for r, v in shapes]
     else:
         shapes = [(r, c) for r in (1, 2, 4) for c in range(1, most + 1) if r * c <= most and (r == 1 or rows)]
@@ -73,6 +78,24 @@ def tiles(facts: Facts, lanes: Lanes) -> list[Tile]:
         if all(n <= facts.pixels.get(loop, 1) for loop, n in counts):
             found += [tile for spread in spreads(facts) if (tile := measured(facts, lanes, vectors, counts, spread))]
     return found
+
+
+def few_tiles(facts: Facts, rows: list[str]) -> set[int]:
+    """All rows of a small image, or half of them."""
+    size = facts.pixels[rows[-1]] if rows and rows[-1] not in facts.open else 1
+    return {size // tiles for tiles in (1, 2) if size % tiles == 0 and size // tiles <= ROWS}
+
+
+def by_position(facts: Facts, lanes: Lanes, counts: Counts) -> bool:
+    """Whether a tile's rows are walked by position: each row of the input is read, added to the sums that it meets, and done
+    with. Where they are few, LLVM orders all products better."""
+    rows = [(loop, n) for loop, n in counts if loop in (f"o{l}" for l in facts.letters[:-1])]
+    if lanes.axis != f"o{facts.letters[-1]}" or len(rows) != 1:
+        return False
+    loop, many = rows[0]
+    place = facts.letters.index(loop[1:])
+    plain = (facts.spec.stride[place], facts.spec.dilation[place]) == (1, 1)
+    return plain and many > facts.registers // 4 and facts.sizes[loop] % many == 0
 
 
 def spreads(facts: Facts) -> list[tuple[str, ...]]:
@@ -108,7 +131,11 @@ def measured(
     whole = bodies(facts, lanes, vectors, counts, spread) * acc * taps * deep
     if whole > INSTANCES and (acc > 4 or len(spread) > 1):
         return None
-    if not lanes.moves_w and acc > 1 and not held(facts, acc, taps * deep, len(spread) > 1):
+    position = by_position(facts, lanes, counts)
+    if position and len(spread) == 1:
+        return None
+    waiting = most_of_rows(facts, counts) if len(spread) > 1 and not position else 0
+    if not lanes.moves_w and acc > 1 and not held(facts, acc, taps * deep, waiting):
         return None
     x = rows_of(facts, counts, spread) * columns_of(facts, lanes, vectors, counts) * deep
     w = taps * deep
@@ -125,11 +152,18 @@ def measured(
     return Tile(lanes, vectors, counts, spread, cost * turns(facts, lanes, vectors, counts), deep=True)
 
 
-def held(facts: Facts, acc: int, weights: int, rows: bool) -> bool:
-    """Whether sums and weights, each of them a register of equal numbers, leave room; with rows of taps written out the
-    input waits in registers, too."""
-    room = acc <= SUMS_OF_ROWS and 3 * weights <= 2 * facts.registers if rows else True
+def held(facts: Facts, acc: int, weights: int, most: int) -> bool:
+    """Whether sums and weights, each of them a register of equal numbers, leave room; `most` sums at a time, and two thirds of
+    the registers' weights, where the input waits in registers, too (0: it does not)."""
+    room = acc <= most and 3 * weights <= 2 * facts.registers if most else True
     return room and acc + weights <= facts.registers - 2
+
+
+def most_of_rows(facts: Facts, counts: Counts) -> int:
+    """Sums of a tile that shares rows of the input among written out taps."""
+    rows = [loop for loop, _ in counts if loop in (f"o{l}" for l in facts.letters[:-1])]
+    few = bool(rows) and dict(counts)[rows[-1]] in few_tiles(facts, rows)
+    return facts.registers // 4 if few else SUMS_OF_ROWS
 
 
 def fetched(facts: Facts, lanes: Lanes, counts: Counts) -> float:

@@ -9,7 +9,7 @@ the first cache.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 
 from convjit.dtypes import bits
@@ -24,7 +24,7 @@ CHANNELS = 32
 """Output channels whose sums are collected in scratch memory."""
 CLOSE = 30 * 1024
 """Bytes of a block of input channels: it shares the first cache with the sums and the list."""
-SHORT = 160
+SHORT = 144
 """Weights of a row of a block, zeros counted, from which on walking it costs more than beginning."""
 
 
@@ -61,6 +61,14 @@ def space(facts: Facts) -> dict[str, int]:
 
 
 def tile(facts: Facts) -> Tile:
+    """As many rows as the registers hold, or fewer where only then a block of channels stays in the first cache."""
+    most = largest(facts)
+    size = space(facts)[most.across] if most.across else 1
+    fewer = (replace(most, rows=-(-size // tiles)) for tiles in range(-(-size // most.rows), size + 1))
+    return next((t for t in fewer if fits(facts, t)), most)
+
+
+def largest(facts: Facts) -> Tile:
     """The axis that fills vectors best, whole rows of it where they fit into the registers, and several of them."""
     spec, machine = facts.spec, facts.machine
     deep = max((k for r in machine.rows_for(spec.types) if whole_blocks(spec, k := r.role("k"))), default=1)
@@ -95,6 +103,11 @@ def whole_blocks(spec: ConvSpec, deep: int) -> bool:
 
 def block(facts: Facts, t: Tile) -> int:
     """Channels of the input that are taken at a time: a divisor of all, so that every row of the list is as long."""
+    return max(fits(facts, t), default=facts.spec.ic_per_group)
+
+
+def fits(facts: Facts, t: Tile) -> list[int]:
+    """The divisors that stay in the first cache, and whose rows of the list are worth beginning."""
     spec = facts.spec
     letter = {"": -1, **{f"o{l}": i for i, l in enumerate(facts.letters)}}
 
@@ -104,10 +117,8 @@ def block(facts: Facts, t: Tile) -> int:
 
     rows = prod(reach(f"o{l}", t.rows if f"o{l}" == t.across else 1) for l in facts.letters if f"o{l}" != t.axis)
     row = reach(t.axis, t.lanes * t.vectors) * bits(spec.input.dtype) // 8
-    most = max(1, CLOSE // (rows * row))
-    least = -(-SHORT // prod(spec.kernel_size))
-    fitting = [n for n in range(t.deep, spec.ic_per_group + 1, t.deep) if spec.ic_per_group % n == 0 and least <= n <= max(most, least)]
-    return max(fitting, default=spec.ic_per_group)
+    least, most = -(-SHORT // prod(spec.kernel_size)), CLOSE // (rows * row)
+    return [n for n in range(t.deep, spec.ic_per_group + 1, t.deep) if spec.ic_per_group % n == 0 and least <= n <= most]
 
 
 def near(spec: ConvSpec, axis: str) -> bool:
