@@ -21,6 +21,8 @@ from convjit.nest.interpret import interpret
 from convjit.nest.parse import parse
 from convjit.nest.verify import verify
 from convjit.pipeline import Compilation
+from convjit.schedule.break_even import SURE, cost
+from convjit.schedule.choose import choose
 from convjit.schedule.dataflow.zero_skipping import impossible
 from convjit.schedule.density import of_weight
 from convjit.schedule.prove import density
@@ -29,6 +31,7 @@ from convjit.spec.reference import reference
 from convjit.spec.unsupported import refuse
 from tests.compiled import call, compiled
 from tests.conftest import processor_flags
+from tests.convs import conv
 from tests.fuzz import Arrays, named, same
 from tests.quantised_programs import arrays, program
 from tests.random_specs import random_arrays, random_sizes, random_spec
@@ -122,6 +125,11 @@ def layer(axes: dict[str, str] = LAST, sparse: str = "sparse", stride: int = 1, 
     return LAYER.format(**axes, sparse=sparse, stride=stride, more=more)
 
 
+def square(size: int, channels: int) -> ConvSpec:
+    """A square 3x3 layer of f32 with as many output channels as input channels, walked by a list."""
+    return replace(conv((size, size), (channels, channels), (3, 3)), dataflow="zero_skipping")
+
+
 def numbers(share: float, axes: dict[str, str] = LAST) -> list[np.ndarray[Any, Any]]:
     """Input, weight with so many zeros, bias."""
     stream = np.random.default_rng(0)
@@ -186,6 +194,27 @@ def test_what_is_said_of_zeros_is_what_was_taken(largest: int) -> None:
         assert ("walked by a list" in bound.explain()) is taken
         seen.add(taken)
     assert seen == {True, False}
+
+
+@pytest.mark.parametrize(
+    ("target", "size", "channels", "rows", "block"),
+    [("cpu:avx512", 56, 64, 5, 16), ("cpu:avx512", 28, 128, 10, 16), ("cpu:avx512", 14, 256, 14, 16), ("cpu:avx512", 7, 512, 7, 64),
+     ("cpu:avx2", 56, 64, 2, 32), ("cpu:avx2", 14, 256, 7, 32)],
+)  # fmt: skip
+def test_a_block_of_channels_stays_in_the_first_cache(target: str, size: int, channels: int, rows: int, block: int) -> None:
+    """With fewer rows in a tile, where they do not with all that the registers hold."""
+    schedule = str(choose(square(size, channels), get(target)))
+    assert f"oh/{rows}:thread" in schedule and f" c/{block} oc [y] c:list" in schedule
+
+
+def test_a_tile_without_a_block_keeps_its_rows() -> None:
+    """Two channels: no block of them is worth a list of its own."""
+    assert " oh/3:thread" in str(choose(square(28, 2), get("cpu:avx2")))
+
+
+def test_auto_takes_less_than_the_model_gives() -> None:
+    figures = cost(square(14, 256), get("cpu:avx2"))
+    assert figures.break_even == pytest.approx(SURE * (figures.dense - figures.empty) / figures.full)
 
 
 @pytest.mark.isa("avx2", "fma")

@@ -28,9 +28,13 @@ EACH = 0.95
 WIDE = 1.25
 """How much more that is of vectors as long as a cache line, most of which lie across two …"""
 
-WIDE_REST, WIDE_DENSE = 3.0, 0.75
+WIDE_REST, WIDE_DENSE = 1.3, 0.75
 """… how many times as long everything besides takes with them; and the part of its modelled cycles that a dense tile takes, since
 these hide more than their comparison says."""
+
+SURE = 0.9
+"""The part of the modelled break-even density below which a list is taken: where both were measured, the model lay above by
+at most a tenth."""
 
 ENTRY = 1.0
 """Of an entry besides: its place and its number are read."""
@@ -62,8 +66,8 @@ class Cost:
 
     @property
     def break_even(self) -> float:
-        """The share of runs that are not 0 below which a list takes less."""
-        return float(min(1.0, max(0.0, (self.dense - self.empty) / self.full)))
+        """The share of runs that are not 0 below which a list surely takes less."""
+        return float(min(1.0, max(0.0, SURE * (self.dense - self.empty) / self.full)))
 
     @property
     def of_numbers(self) -> float:

@@ -100,3 +100,23 @@ def test_an_output_that_is_read_again_is_written_first() -> None:
     """Weight stationary: every visit reads what the visit before stored."""
     spec = conv((4, 8), (4, 8), (3, 3), x="NCHW")
     check(scheduled(spec, "kh kw c oh ow/4 [y] ow:unroll oc:simd"))
+
+
+COPIED_BACK = "oh oc/8 [y: scratch | oc oh ow] oc [y] c:list oh:unroll ow/8:unroll ow:simd\npack w: list\npack x: n c h w"
+
+
+def test_what_is_read_from_elsewhere_meanwhile_does_not_end_a_run() -> None:
+    """Sums copied from scratch memory: the next vector is read while the last one waits to be stored."""
+    spec = scheduled(conv((3, 8), (4, 16), (1, 1)), COPIED_BACK)
+    assert stores(spec).count(4) == 2 * 8
+    assert 1 not in stores(spec)
+    check(spec)
+
+
+def test_what_waits_is_there_before_its_buffer_is_read() -> None:
+    """Sums that are kept in the output between two phases of the channels."""
+    spec = scheduled(conv((1, 8), (6, 8), (1, 1), x="NCHW"), "c/3 ow/4 [y] c ow:unroll oc:simd")
+    check(spec)
+    kernel: Any = CALLABLES["interpret"](Compilation(spec, machine.get("cpu:avx2")), None)
+    given = shapes.arrays(spec)
+    assert np.array_equal(kernel(*given), convjit.reference(spec, *given))

@@ -19,6 +19,7 @@ from convjit.schedule.facts import Facts
 from convjit.schedule.order import SHARED_FROM
 from convjit.schedule.schedule import Level, Phase, Schedule
 from convjit.spec.conv import ConvSpec
+from convjit.targets import CALLABLES
 from tests import shapes
 from tests.conftest import Golden
 from tests.convs import conv
@@ -153,6 +154,22 @@ def test_much_code_for_little_time_is_not_written() -> None:
     assert "times the code to compile" in schedule.reasons[-1]
 
 
+@pytest.mark.parametrize(
+    ("size", "stride", "tile"),
+    [(28, 1, "oh/14 [y] {oh+kh}:unroll"), (14, 1, "oh/14 [y] {oh+kh}:unroll"), (28, 2, "oh/7 [y] kh:unroll"), (13, 1, "oh/13 [y] {oh+kh}")],
+)
+def test_few_rows_of_channels_first_depthwise_are_one_tile_or_two(size: int, stride: int, tile: str) -> None:
+    """Where registers hold a sum of each beside the weights: with stride 1 a row of the input is read once and done with."""
+    small = conv((size, size), (256, 256), (3, 3), stride=stride, groups=256, x="NCHW")
+    line = str(choose(small, machine.get("cpu:avx512")))
+    assert tile in line and line.index("ow/16") < line.index("oh/")
+    assert "{oh+kh}" not in str(choose(small, machine.get("cpu:avx2")))
+
+
+def test_many_rows_of_channels_first_depthwise_are_not() -> None:
+    assert "oh/4:thread" in levels(KINDS["channels first depthwise"], "cpu:avx512")
+
+
 def test_a_large_image_is_walked_some_rows_at_a_time() -> None:
     assert levels(KINDS["dense large"])[:3] == ["oh/8:thread", "oc/16:thread", "oh"]
 
@@ -180,6 +197,8 @@ SMALL = {
     "multiplier 3": conv((7, 9), (5, 15), (3, 3), groups=5),
     "groups in lanes": conv((7, 9), (24, 24), (3, 3), groups=6),
     "groups in lanes, first": conv((7, 9), (24, 24), (3, 3), groups=6, x="NCHW"),
+    "all rows by position": conv((14, 9), (6, 6), (3, 3), groups=6, x="NCHW"),
+    "half of the rows": conv((14, 17), (6, 6), (3, 3), stride=2, groups=6, x="NCHW"),
     "batch in lanes": conv((4, 5), (3, 4), (2, 3), batch=9, x="HWCN"),
     "batch in a tile": conv((3, 3), (6, 16), (3, 3), batch=7),
 }
@@ -192,3 +211,12 @@ def test_exact(kind: str, target: str) -> None:
     given = shapes.arrays(spec)
     kernel: Any = convjit.compile(spec, target=target, threads=2)
     assert np.array_equal(kernel(*given), convjit.reference(spec, *given))
+
+
+@pytest.mark.parametrize("kind", ["all rows by position", "half of the rows"])
+def test_exact_by_the_interpreter(kind: str) -> None:
+    """Tiles for 32 registers, wherever the tests run."""
+    spec = SMALL[kind]
+    given = shapes.arrays(spec)
+    run: Any = CALLABLES["interpret"](Compilation(spec, machine.get("cpu:avx512")), None)
+    assert np.array_equal(run(*given), convjit.reference(spec, *given))
