@@ -65,12 +65,15 @@ def at_liberty(isa: str, types: str = "f32") -> frozenset[str]:
     return frozenset({UNLIMITED} if more else ())
 
 
-def problem_of(types: str, zero: int) -> Problem:
-    """What is to be computed. `ConvError` where a zero point has no meaning."""
+def problem_of(types: str, zero: int, bits: int = 8) -> Problem:
+    """What is to be computed. `ConvError` where a zero point or so many bits have no meaning."""
     if types == "u8":
-        return u8(zero)
-    if zero:
-        raise ConvError.of(f"'--zero {zero}' has no meaning for {types}.", hint="It goes with --types u8.")
+        if zero and bits != 8:
+            raise ConvError.of(f"'--zero {zero}' has no meaning for {bits} bits.", hint="It goes with --bits 8.")
+        return u8(zero, narrow=bits == 7)
+    for option, given in (("zero", zero), ("bits", bits if bits != 8 else 0)):
+        if given:
+            raise ConvError.of(f"'--{option} {given}' has no meaning for {types}.", hint="It goes with --types u8.")
     return F32
 
 
@@ -104,6 +107,10 @@ def numbers(text: str) -> list[int]:
 @click.option("--threads", default="1", help="Numbers with commas; each is a run of its own.")
 @click.option("--types", type=click.Choice(list(BETTER)), default="f32", help="u8: times i8, requantised to u8.")
 @click.option("--zero", type=click.Choice(["0", "128"]), default="0", help="Zero point of the u8 input.")
+@click.option(
+    "--bits", type=click.Choice(["7", "8"]), default="8",
+    help="Of the u8 input. 7: below 128, by a declared range; so PyTorch quantises without VNNI, lest sums saturate.",
+)
 @click.option("--isa", type=click.Choice(list(ISA)), default="best", help="Instructions for everybody.")
 @click.option("--peers", default=",".join(PEERS), help="Libraries to compare with, with commas; or nothing.")
 @click.option("--seconds", type=float, default=0.1, help="Of one burst.")
@@ -115,13 +122,13 @@ def numbers(text: str) -> list[int]:
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), default=Path("build/bench"))
 @click.option("--quick", is_flag=True, help=f"The same as {' '.join(f'--{k} {v}' for k, v in QUICK.items())}.")
 def main(
-    sets: str, facts: Path, only: str, threads: str, types: str, zero: str, isa: str, peers: str, seconds: float,
+    sets: str, facts: Path, only: str, threads: str, types: str, zero: str, bits: str, isa: str, peers: str, seconds: float,
     rounds: int, within: float, nice: int, out: Path, quick: bool,
 ) -> None:  # fmt: skip
     if quick:
         seconds, rounds, within = QUICK["seconds"], int(QUICK["rounds"]), QUICK["within"]
     try:
-        machine, problem = machine_for(isa), problem_of(types, int(zero))
+        machine, problem = machine_for(isa), problem_of(types, int(zero), int(bits))
         chosen = layers.select(layers.load(facts), words(sets, layers.SETS, "set of layers"), only)
         if not chosen:
             raise ConvError.of("There is no such layer.", hint="bench/layers.csv has them all.")

@@ -19,6 +19,9 @@ INPUT_SPREADS = {0: 85.0, 128: 42.5}
 """The root of the mean square of (x - zero), by zero point: the end of the type is three of them away. With the zero point 0
 the input is like one behind a ReLU: the upper half of a normal distribution."""
 
+NARROW = (0, 127)
+"""The range of an input of 7 bits."""
+
 WEIGHT_SPREAD = 36.0
 """The standard deviation of weights: the largest of a few hundred reach 127."""
 
@@ -29,15 +32,18 @@ OUTPUT_ZERO, OUTPUT_SPREAD = 128, 32.0
 """The outputs' mean, and their standard deviation where the bias is 0: a quarter of what the type has on each side."""
 
 
-def u8(zero: int = 0) -> Problem:
-    """The problem with that zero point of the input (one of `INPUT_SPREADS`). It rounds by the profile `onnx`, as all do."""
-    return Problem(f"u8-zero{zero}" if zero else "u8", partial(_spec, zero), _data, equal, BYTES)
+def u8(zero: int = 0, narrow: bool = False) -> Problem:
+    """The problem with that zero point of the input (one of `INPUT_SPREADS`). It rounds by the profile `onnx`, as all do.
+    `narrow`: the input has 7 bits, in a declared range, as PyTorch (reduce_range) quantises for processors without VNNI."""
+    name = f"u8-zero{zero}" if zero else "u8-7bit" if narrow else "u8"
+    return Problem(name, partial(_spec, zero, narrow), _data, equal, BYTES)
 
 
-def _spec(zero: int, layer: Layer, axes: Axes = NHWC) -> ConvSpec:
+def _spec(zero: int, narrow: bool, layer: Layer, axes: Axes = NHWC) -> ConvSpec:
+    scale = INPUT_SCALE * (2 if narrow else 1)
     spread = INPUT_SCALE * WEIGHT_SCALE * _spread_of_sums(zero, layer.products)
     options: dict[str, dict[str, object]] = {
-        "x": {"scale": INPUT_SCALE, "zero": zero},
+        "x": {"scale": scale, "zero": zero, **({"in_range": NARROW} if narrow else {})},
         "w": {"scale": "ws"},
         "y": {"scale": float(f"{spread / OUTPUT_SPREAD:.3g}"), "zero": OUTPUT_ZERO},
     }
@@ -53,11 +59,13 @@ def _data(spec: ConvSpec) -> Arrays:
     """Input, weight, bias and the weight's scales, in the spec's orders of axes."""
     stream, zero = np.random.default_rng(0), int(spec.input.zero or 0)
     channels, kernel = int(spec.out_channels), _shape(spec.weight.sizes)
-    x = stream.normal(0, INPUT_SPREADS[zero], _shape(spec.input.sizes))
+    high = (spec.input.in_range or (0, 255))[1]
+    part = (high + 1) / 256
+    x = stream.normal(0, part * INPUT_SPREADS[zero], _shape(spec.input.sizes))
     w = stream.normal(0, WEIGHT_SPREAD, kernel)
-    b = stream.normal(0, BIAS_SPREAD * _spread_of_sums(zero, w.size // channels), channels)
+    b = stream.normal(0, BIAS_SPREAD * part * _spread_of_sums(zero, w.size // channels), channels)
     return {
-        "x": _whole(np.abs(x) if zero == 0 else x + zero, 0, 255, np.uint8),
+        "x": _whole(np.abs(x) if zero == 0 else x + zero, 0, high, np.uint8),
         "w": _whole(w, -127, 127, np.int8),
         "b": np.rint(b).astype(np.int32),
         "ws": (WEIGHT_SCALE * stream.uniform(0.75, 1.25, channels)).astype(np.float32),

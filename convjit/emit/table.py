@@ -39,6 +39,7 @@ TABLE: dict[str, Writer] = {
     "insert": vectors.insert,
     "extract": vectors.extract,
     "shuffle": vectors.shuffle,
+    "pack": vectors.pack,
     "lanes_inside": vectors.lanes_inside,
     "load": memory.load,
     "store": memory.store,

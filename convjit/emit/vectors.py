@@ -5,6 +5,7 @@ from __future__ import annotations
 from convjit.emit.form import Form, Written
 from convjit.emit.words import ELEMENTS, llvm_type, vector_literal
 from convjit.kernel.ir import element, vector
+from convjit.kernel.types import size
 
 
 def bitcast(f: Form) -> Written:
@@ -34,6 +35,18 @@ def shuffle(f: Form) -> Written:
     order = ", ".join(f"i32 {lane}" for lane in f.integers("order"))
     t = f.operand(0)
     return (f"{{0}} = shufflevector {t} {{1}}, {t} {{2}}, <{f.lanes} x i32> <{order}>",), ()
+
+
+PACKED = {16: ("sse2", ".128"), 32: ("avx2", ""), 64: ("avx512", ".512")}
+"""By bytes of a vector: how LLVM's packing intrinsics are named."""
+
+
+def pack(f: Form) -> Written:
+    """packssdw, packsswb, packuswb (Intel's manual, volume 2: PACKSSWB/PACKSSDW, PACKUSWB)."""
+    word = {"i16": "packssdw", "i8": "packsswb", "u8": "packuswb"}[element(f.op.type)]
+    family, width = PACKED[size(f.op.type)]
+    name, source = f"@llvm.x86.{family}.{word}{width}", f.operand(0)
+    return (f"{{0}} = call {f.type} {name}({source} {{1}}, {source} {{2}})",), (f"declare {f.type} {name}({source}, {source})",)
 
 
 def lanes_inside(f: Form) -> Written:

@@ -17,6 +17,7 @@ from convjit.kernel.expressions import expr
 from convjit.kernel.ir import Kernel, Launch, Local, Parameter
 from convjit.kernel.late_order import late_order
 from convjit.kernel.loops import extent, serial, unroll
+from convjit.kernel.narrow import narrowed
 from convjit.kernel.state import State
 from convjit.kernel.unchanged import unchanged
 from convjit.kernel.variables import Variables, where
@@ -62,6 +63,7 @@ def kernel(l: State) -> Kernel:
     body = unchanged(l.b.whole())
     if l.memory.late:
         body = late_order(body, l.b.fresh)
+    body = narrowed(body, l.b.fresh, l.machine)
     launch = None
     if nest.grid:
         blocks = tuple(c.const if not c.terms else f"size.{c}" for c in nest.grid.counts)

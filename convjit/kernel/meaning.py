@@ -170,6 +170,18 @@ def _shuffle(op: Op) -> Meaning:
     return result
 
 
+def _pack(op: Op) -> Meaning:
+    target = np.iinfo(NUMPY[element(op.type)])
+
+    def result(a: Array, b: Array) -> Array:
+        threads, part = max(len(a), len(b)), 16 // a.itemsize
+        pieces = [np.broadcast_to(v, (threads, v.shape[1])).reshape(threads, -1, part) for v in (a, b)]
+        beside = np.concatenate(pieces, axis=2).reshape(threads, -1)
+        return np.clip(beside, target.min, target.max).astype(target.dtype)
+
+    return result
+
+
 def _lanes_inside(op: Op) -> Meaning:
     offsets, count = np.array(_integers(op, "offsets"), np.int64), lanes(op.type)
 
@@ -193,6 +205,7 @@ MADE: dict[str, Callable[[Op], Meaning]] = {
     "insert": _insert,
     "extract": _extract,
     "shuffle": _shuffle,
+    "pack": _pack,
     "lanes_inside": _lanes_inside,
     "step": _step,
 }

@@ -55,6 +55,8 @@ OPS: dict[str, Signature] = {
     "insert": Signature("T E", "T", ("lane",)),
     "extract": Signature("V", "T", ("lane", "from")),
     "shuffle": Signature("V V", "T", ("order", "from")),  # lanes of both operands, numbered through
+    # lanes of both, saturated to half as many bits, by parts of 128 bits: the first's of a part, then the second's
+    "pack": Signature("V V", "T", ("from",), ("cpu",)),
     "lanes_inside": Signature("I I", "T", ("offsets",)),  # each lane: 0 <= first + offset < second; second >= 0
     # memory: `step` moves a pointer by bytes; `align` is known alignment in bytes
     "step": Signature("P I", "T"),

@@ -36,6 +36,7 @@ ELEMENTS: dict[str, frozenset[str]] = {
     **dict.fromkeys(("load_masked", "store_masked"), INTEGERS | FLOATS),
     **dict.fromkeys(("const", "splat", "insert", "extract"), INTEGERS | FLOATS | {"i1"}),
     **dict.fromkeys(("special", "cp_async_fill"), frozenset({"i32"})),
+    "pack": frozenset({"i16", "i8", "u8"}),
     "select": INTEGERS | FLOATS | {"i1"} | set(POINTERS),
     "step": frozenset(POINTERS),
 }
@@ -67,6 +68,8 @@ def _type(op: Op, machine: Machine) -> str:
         return f"not for type {op.type}"
     if wrong := _vector(op.type, machine):
         return wrong
+    if op.name == "pack" and 8 * size(op.type) > machine.vector_bits:
+        return f"an instruction of {machine.name} packs {machine.vector_bits} bits at most"
     if op.name == "convert" and "f16" in (element(op.type), element(str(op.attribute("from", "f32")))):
         return "" if machine.kind == "cuda" or "f16c" in machine.features else "converting f16 needs f16c"
     return ""
@@ -168,6 +171,13 @@ def _shuffle(op: Op) -> str:
     return ""
 
 
+def _pack(op: Op) -> str:
+    source, wanted = str(op.attribute("from")), "i32" if element(op.type) == "i16" else "i16"
+    if not known(source) or element(source) != wanted or size(source) != size(op.type) or size(source) not in (16, 32, 64):
+        return f"lanes of {source} cannot give {op.type}"
+    return ""
+
+
 def _lanes_inside(op: Op) -> str:
     offsets = op.attribute("offsets")
     if not isinstance(offsets, tuple) or len(offsets) != lanes(op.type):
@@ -207,6 +217,7 @@ RULES: dict[str, Callable[[Op], str]] = {
     "insert": _insert,
     "extract": _extract,
     "shuffle": _shuffle,
+    "pack": _pack,
     "lanes_inside": _lanes_inside,
     "load": _load,
     "special": _special,

@@ -18,7 +18,10 @@ FEW = 2
 """Vectors of a row of the image that are walked one after another, all rows under each."""
 
 PREFETCH = 8
-"""Turns of the innermost loop by which the weight is asked for ahead."""
+"""Vectors of channels by which the weight is asked for ahead."""
+
+DEEP, LONG = 4, 8
+"""Channels that an instruction sums up, and turns of the innermost loop, from which two turns are written out."""
 
 CHANNELS = 8
 """Channels at a time where they lie far apart: their lines of the input stay in the first cache for all taps."""
@@ -27,8 +30,12 @@ CHANNELS = 8
 def around(facts: Facts, tile: Tile) -> Schedule:
     """The whole schedule."""
     inner = sums(facts, tile)
-    items: list[Item] = [*outer(facts, tile), Stage(facts.spec.output.name), *inner, *written(facts, tile)]
     pack = Pack(facts.spec.weight.name, packed(facts, tile, inner))
+    turn = written(facts, tile)
+    if twice(facts, tile):
+        summed = tile.lanes.summed(facts)
+        inner, turn = [*inner[:-1], Level("c", 2 * summed)], [Level("c", summed, "unroll"), *turn]
+    items: list[Item] = [*outer(facts, tile), Stage(facts.spec.output.name), *inner, *turn]
     fuses = (Fuse(FUSED, facts.fused),) if facts.fused else ()
     phase = Phase(tuple(items), packs=(pack,), fuses=fuses, prefetches=ahead(facts, tile, inner))
     return Schedule((phase,), "output_stationary", reasons(facts, tile))
@@ -133,6 +140,14 @@ def sums(facts: Facts, tile: Tile) -> list[Level]:
     return [Level("c", block), *map(Level, taps), Level("c")]
 
 
+def twice(facts: Facts, tile: Tile) -> bool:
+    """Whether two turns of the innermost sum are written out: where a core starts hardly more instructions than the tile has
+    (another thread has half of it), the loop's own count."""
+    summed, deep = tile.lanes.summed(facts), facts.sizes["c"]
+    room = 4 * tile.acc <= 3 * facts.registers  # or LLVM moves sums through memory
+    return facts.machine.masks and room and summed >= DEEP and deep % (2 * summed) == 0 and deep >= LONG * summed
+
+
 def written(facts: Facts, tile: Tile) -> list[Level]:
     """The loops of the tile, innermost last: the operand with fewer values is the one that is held."""
     lanes = tile.lanes
@@ -193,12 +208,15 @@ def ahead(facts: Facts, tile: Tile, inner: list[Level]) -> tuple[Prefetch, ...]:
     loops = [l for l in inner if l.axis == "c"]
     if tile.deep or not tile.lanes.moves_w or len(loops) != 1 or facts.sizes["c"] < 2 * PREFETCH:
         return ()
+    turns = loops[0].step // tile.lanes.summed(facts)
+    if turns > 1 and len(inner) > 1:
+        return ()  # with taps the processor asks by itself; each request takes the place of another instruction
     block = tile.step(tile.lanes.axis) * facts.depth * facts.element
     near = block <= machine.cache("L1").bytes // 2
     whole = facts.sizes["g"] * facts.sizes["oc"] * facts.depth * facts.element
     line = tile.lanes.width * tile.lanes.summed(facts) * facts.element >= machine.cache("L2").line
     wanted = (line and not near) or whole > machine.cache("L2").bytes
-    return (Prefetch(facts.spec.weight.name, loops[0], PREFETCH),) if wanted else ()
+    return (Prefetch(facts.spec.weight.name, loops[0], PREFETCH // turns),) if wanted else ()
 
 
 def far(facts: Facts, tile: Tile) -> bool:

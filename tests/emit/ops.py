@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from convjit.kernel.ir import For, Kernel, Launch, Op, Parameter, Stmt, Type, element, lanes, vector
 from convjit.kernel.rules import check_op
 from convjit.kernel.signature import operand_types
-from convjit.kernel.types import COMPUTED, FLOATS, INTEGERS, size
+from convjit.kernel.types import COMPUTED, FLOATS, INTEGERS, bits, size
 from convjit.machine import Machine
 
 TURNS = 64
@@ -31,7 +31,7 @@ class Case:
 
 def cases(machine: Machine) -> Iterator[Case]:
     """All that the vocabulary and the rows allow on the machine, at one vector width or none."""
-    for op in _candidates(machine):
+    for op in (*_candidates(machine), *_packs(machine)):
         if not check_op(op, machine):
             yield Case(op, operand_types(op, machine))
     for row in machine.rows:
@@ -75,6 +75,13 @@ def _candidates(machine: Machine) -> Iterator[Op]:
                 yield Op("%r", "extract", one, ("%a",), (("lane", 2), ("from", type)))
                 order = tuple((3 * i + 1) % (2 * count) for i in range(count))
                 yield Op("%r", "shuffle", type, ("%a", "%b"), (("order", order), ("from", type)))
+
+
+def _packs(machine: Machine) -> Iterator[Op]:
+    for one, source in (("i16", "i32"), ("u8", "i16"), ("i8", "i16")):
+        for width in (128, 256, 512):
+            type, from_ = (vector(t, width // bits(t)) for t in (one, source))
+            yield Op("%r", "pack", type, ("%a", "%b"), (("from", from_),))
 
 
 def kernel(case: Case, machine: Machine, name: str = "one_op") -> Kernel:

@@ -105,6 +105,9 @@ WRONG_OPS = {
     "%1 = shuffle f32x4 1.0, 1.0 {order (0 1), from f32x4}": "order must name 4 lanes",
     "%1 = shuffle f32x2 1.0, 1.0 {order (0 8), from f32x4}": "the operands' lanes are numbered 0 to 7",
     "%1 = shuffle f32x2 1.0, 1.0 {order (0 1), from f64x4}": "lanes of f64x4 cannot give f32x2",
+    "%1 = pack u8x16 1, 2 {from i32x8}": "lanes of i32x8 cannot give u8x16",
+    "%1 = pack i16x4 1, 2 {from i32x2}": "lanes of i32x2 cannot give i16x4",
+    "%1 = pack i32x4 1, 2 {from i64x2}": "not for type i32x4",
     "%1 = lanes_inside i1x4 0, 1 {offsets (0)}": "it takes an offset for each of 4 lanes",
     "%1 = lanes_inside i1 0, 1 {offsets (9999999999)}": "9999999999 does not fit into i32",
     # memory and targets

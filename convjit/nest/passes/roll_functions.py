@@ -17,6 +17,7 @@ from __future__ import annotations
 from dataclasses import replace
 from math import prod
 
+from convjit.dtypes import bits
 from convjit.nest.affine import total, var
 from convjit.nest.functions import operations
 from convjit.nest.ir import NESTED, Buffer, Let, Load, Loop, Nest, Stmt, Store
@@ -25,6 +26,9 @@ from convjit.nest.visit import loads, map_loads
 
 MANY = 200
 """Operations of all copies together from which on the loops are rolled."""
+
+FEW, BYTE = 60, 8
+"""Operations of vectors side by side up to which they stay together, where the output's numbers have so many bits."""
 
 
 def roll_functions(nest: Nest) -> Nest:
@@ -42,7 +46,8 @@ def block(body: tuple[Stmt, ...], nest: Nest, registers: frozenset[str], made: l
         loops, inner = chain(stmt)
         tile = costly(loops, inner, registers)
         if tile:
-            result += rolled(loops, inner, tile, scratch(nest.buffer(tile.buffer), loops, made))
+            kept = scratch(nest.buffer(tile.buffer), loops, made)
+            result += rolled(loops, inner, tile, kept, nest.buffer(target(inner)).dtype)
         elif isinstance(stmt, NESTED):
             result.append(replace(stmt, body=block(stmt.body, nest, registers, made)))
         else:
@@ -71,6 +76,13 @@ def costly(loops: list[Loop], inner: tuple[Stmt, ...], registers: frozenset[str]
     return read.pop() if len(counts) and prod(counts) > 1 else None
 
 
+def target(inner: tuple[Stmt, ...]) -> str:
+    """The buffer that a tile is stored to."""
+    store = inner[-1]
+    assert isinstance(store, Store)
+    return store.target.buffer
+
+
 def last(loop: Loop) -> int:
     """The highest value of the counter: unrolled loops have a bound that is a number."""
     return (min(h.affine.const for h in loop.high if not h.affine.terms) - 1) // loop.step * loop.step
@@ -93,8 +105,16 @@ def scratch(register: Buffer, loops: list[Loop], made: list[Buffer]) -> Load:
     return Load(name, index)
 
 
-def rolled(loops: list[Loop], inner: tuple[Stmt, ...], tile: Load, kept: Load) -> list[Stmt]:
-    """Lay the tile down, take it up again."""
+def together(loops: list[Loop], store: Store, dtype: str) -> Loop | None:
+    """The innermost of the unrolled loops, where it stays one: few vectors side by side, whose bytes are packed together."""
+    own = [loop for loop in loops if loop.kind == "unroll"]
+    if not own or bits(dtype) > BYTE:
+        return None
+    return own[-1] if (last(own[-1]) // own[-1].step + 1) * operations(store.value) <= FEW else None
+
+
+def rolled(loops: list[Loop], inner: tuple[Stmt, ...], tile: Load, kept: Load, dtype: str) -> list[Stmt]:
+    """Lay the tile down, take it up again as numbers of that type."""
     *lets, store = inner
     assert isinstance(store, Store)
     value = map_loads(store.value, lambda load: kept if load == tile else load)
@@ -102,7 +122,8 @@ def rolled(loops: list[Loop], inner: tuple[Stmt, ...], tile: Load, kept: Load) -
     exists = tuple(g for g in store.when if not lanes & g.affine.names())  # other registers hold nothing
     down: tuple[Stmt, ...] = (*lets, Store(kept, tile, exists)) if exists else (Store(kept, tile),)
     up: tuple[Stmt, ...] = (*lets, replace(store, value=value))
+    stays = together(loops, store, dtype)
     for loop in reversed(loops):
         down = (replace(loop, body=down),)
-        up = (replace(loop, kind="serial" if loop.kind == "unroll" else loop.kind, body=up),)
+        up = (replace(loop, kind="serial" if loop.kind == "unroll" and loop is not stays else loop.kind, body=up),)
     return [*down, *up]
