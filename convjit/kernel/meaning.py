@@ -177,7 +177,8 @@ def _pack(op: Op) -> Meaning:
         threads, part = max(len(a), len(b)), 16 // a.itemsize
         pieces = [np.broadcast_to(v, (threads, v.shape[1])).reshape(threads, -1, part) for v in (a, b)]
         beside = np.concatenate(pieces, axis=2).reshape(threads, -1)
-        return np.clip(beside, target.min, target.max).astype(target.dtype)
+        saturated: Array = np.clip(beside, target.min, target.max).astype(target.dtype)
+        return saturated
 
     return result
 

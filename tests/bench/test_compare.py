@@ -95,6 +95,11 @@ def test_a_wrong_result_is_not_timed(facts: Path, tmp_path: Path, monkeypatch: p
         (("--threads", "999"), "999 threads cannot have a processor each: this process may use"),
         (("--only", "nothing like it"), "There is no such layer."),
         (("--zero", "128"), "error: '--zero 128' has no meaning for f32.\n  hint: It goes with --types u8.\n"),
+        (("--bits", "7"), "error: '--bits 7' has no meaning for f32.\n  hint: It goes with --types u8.\n"),
+        (
+            ("--types", "u8", "--zero", "128", "--bits", "7"),
+            "error: '--zero 128' has no meaning for 7 bits.\n  hint: It goes with --bits 8.\n",
+        ),
     ],
 )
 def test_wrong_options(arguments: tuple[str, ...], message: str, tmp_path: Path) -> None:

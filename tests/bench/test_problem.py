@@ -9,6 +9,9 @@ from bench.layers import NCHW, NHWC, Layer
 from bench.problem import F32, equal, near
 from bench.quantised import INPUT_SPREADS, u8
 from convjit import reference
+from convjit.kernel.ir import Op, walk
+from convjit.machine.registry import get
+from convjit.pipeline import Compilation
 
 LAYER = Layer("made_up", 2, 64, 32, (14, 14), (3, 3), 1, 1, (1, 1))
 EXACT = np.arange(100, dtype=np.uint8).reshape(1, 4, 5, 5)
@@ -62,6 +65,18 @@ def test_the_clauses_of_the_8_bit_problem() -> None:
     assert (spec.input.axes, spec.input.zero, spec.weight.zero, spec.weight.scale) == (NCHW, 0, None, "ws")
     assert u8(128).spec(LAYER, NHWC).input.zero == 128
     assert (u8().name, u8(128).name) == ("u8", "u8-zero128")
+
+
+def test_an_input_of_7_bits_is_proof_enough() -> None:
+    """No pair of products leaves 16 bits, so AVX2 multiplies bytes; the numbers use the declared range."""
+    problem = u8(narrow=True)
+    spec = problem.spec(LAYER, NHWC)
+    assert (problem.name, spec.input.in_range) == ("u8-7bit", (0, 127))
+    given = problem.data(spec)
+    assert given["x"].max() == 127 and given["x"].mean() == pytest.approx(34, abs=2)
+    assert reference(spec, **given).mean() == pytest.approx(128, abs=8)
+    kernel = Compilation(spec, get("cpu:avx2")).kernels[-1]
+    assert any(isinstance(s, Op) and s.name == "quad_u8_i8" for s in walk(kernel.body))
 
 
 @pytest.mark.parametrize("zero", INPUT_SPREADS)

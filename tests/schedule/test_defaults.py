@@ -18,6 +18,7 @@ from convjit.schedule.choose import choose
 from convjit.schedule.facts import Facts
 from convjit.schedule.order import SHARED_FROM
 from convjit.schedule.schedule import Level, Phase, Schedule
+from convjit.spec.build import Conv
 from convjit.spec.conv import ConvSpec
 from convjit.targets import CALLABLES
 from tests import shapes
@@ -168,6 +169,26 @@ def test_few_rows_of_channels_first_depthwise_are_one_tile_or_two(size: int, str
 
 def test_many_rows_of_channels_first_depthwise_are_not() -> None:
     assert "oh/4:thread" in levels(KINDS["channels first depthwise"], "cpu:avx512")
+
+
+def bytes_(c: int, oc: int, size: int = 12) -> ConvSpec:
+    """A 3x3 layer of bytes."""
+    x, w = ("x", "u8", {"N": 1, "H": size, "W": size, "C": c}), ("w", "i8", {"OC": oc, "KH": 3, "KW": 3, "IC": c})
+    return Conv("bytes", input=x, weight=w, output=("y", "i32", "N OH OW OC"), pad="same")
+
+
+def test_two_turns_of_sums_of_four_are_written_out() -> None:
+    """With 32 registers and room in them; the processor then asks for the weight ahead by itself."""
+    text = str(choose(bytes_(64, 64), machine.get("cpu:avx512_vnni")))
+    assert " kh kw c/8 c/4:unroll ow:unroll" in text and "kh kw c/4 oc c" in text and "prefetch" not in text
+    for target, spec in (
+        ("cpu:avx512_vnni", bytes_(68, 64)),  # a rest of four
+        ("cpu:avx512_vnni", bytes_(16, 64)),  # four turns
+        ("cpu:avx512_vnni", bytes_(64, 32, 28)),  # 28 sums
+        ("cpu:avx512", bytes_(64, 64)),  # sums of two
+        ("cpu:avx2_vnni", bytes_(64, 64)),  # 16 registers
+    ):
+        assert " c/8 " not in str(choose(spec, machine.get(target))), target
 
 
 def test_a_large_image_is_walked_some_rows_at_a_time() -> None:
