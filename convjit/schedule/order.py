@@ -215,8 +215,15 @@ def ahead(facts: Facts, tile: Tile, inner: list[Level]) -> tuple[Prefetch, ...]:
     near = block <= machine.cache("L1").bytes // 2
     whole = facts.sizes["g"] * facts.sizes["oc"] * facts.depth * facts.element
     line = tile.lanes.width * tile.lanes.summed(facts) * facts.element >= machine.cache("L2").line
-    wanted = (line and not near) or whole > machine.cache("L2").bytes
+    far_away = machine.cache("L3").bytes // 2 if several(facts, tile) else machine.cache("L2").bytes
+    wanted = (line and not near) or whole > far_away
     return (Prefetch(facts.spec.weight.name, loops[0], PREFETCH // turns),) if wanted else ()
+
+
+def several(facts: Facts, tile: Tile) -> bool:
+    """Whether a product takes several instructions, so that a request for memory takes the place of another one."""
+    rows = facts.machine.rows_for(facts.spec.types, tile.lanes.width)
+    return any(r.spare for r in rows if r.role("k") == tile.lanes.summed(facts))
 
 
 def far(facts: Facts, tile: Tile) -> bool:

@@ -39,6 +39,9 @@ CHANNELS = 8
 WRITTEN = 1.08
 """How much longer taps that are written out take than multiply-adds alone."""
 
+ISSUE, COUNTED = 5.0, 4.0
+"""Instructions that a core starts in a cycle; those of a turn that count turns and make addresses."""
+
 QUEUES = 0.95
 """The part of its loads that a machine does when it does nothing else."""
 
@@ -85,6 +88,8 @@ class Rolled(Fetching):
         acc, loads = vectors * prod(n for _, n in counts), x * lanes.x_cost + w
         shuffled = 2 * x if machine.shuffle_for_fma and lanes.x == "second" else 0
         work = max(ceil((acc + shuffled) / machine.fma_per_cycle), machine.fma_latency, loads / machine.loads_per_cycle / QUEUES)
+        if self.spare:  # a product takes several instructions, the last of them an addition: a core starts only so many
+            work = max(work, (acc * (1 + self.spare) + loads + COUNTED) / ISSUE)
         level = "L2" if block <= 2 * machine.cache("L2").bytes else "L3"  # the least that such machines have
         deep = lanes.summed(facts)
         stream = w * deep * (lanes.width if lanes.moves_w else 1) * facts.element / machine.cache(level).bandwidth
