@@ -22,6 +22,11 @@ from tests.shapes import CASES, SAMPLE, Case, Types, full_range, typed
 
 AVX512 = pytest.param("cpu:avx512", marks=pytest.mark.isa("avx512f", "avx512vl", "avx512bw", "avx512dq"))
 TARGETS = ("cpu:scalar", "cpu:avx2", AVX512)
+EVERY = (
+    *TARGETS,
+    pytest.param("cpu:avx2_vnni", marks=pytest.mark.isa("avx2", "fma", "avx_vnni")),
+    pytest.param("cpu:avx512_vnni", marks=pytest.mark.isa("avx512f", "avx512vl", "avx512bw", "avx512dq", "avx512_vnni")),
+)
 INTERPRETED = ("cpu:avx2_vnni", "cpu:avx512", "cpu:avx512_vnni", "cuda:sm_75", "cuda:sm_80", "cuda:sm_90a")
 TINY = [case for case in SAMPLE if case.products < 15_000]
 
@@ -66,7 +71,7 @@ def test_dataflows(types: Types, target: str, dataflow: str) -> None:
 
 
 @pytest.mark.sweep
-@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("target", EVERY)
 @pytest.mark.parametrize("types", EXACT, ids=name)
 @pytest.mark.parametrize("case", CASES, ids=name)
 def test_all(case: Case, types: Types, target: str) -> None:
