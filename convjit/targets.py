@@ -13,7 +13,6 @@ from convjit.emit.ptx import ptx
 from convjit.errors import Unavailable
 from convjit.machine.machine import Machine
 from convjit.pipeline import Compilation, code_target, stage_texts
-from convjit.report import explain
 from convjit.runtime import cache, cuda, geometry
 from convjit.runtime.absent import AbsentCall
 from convjit.runtime.assemble import VERSIONS, assemble, load
@@ -125,13 +124,19 @@ def _axes(c: Compilation) -> dict[str, tuple[str, ...]]:
     return {t.name: t.axes for t in c.spec.tensors}
 
 
+def _explained(c: Compilation) -> str:
+    from convjit.explanation import explain  # with all models of cost: no compilation needs them
+
+    return explain(c)
+
+
 def _about(c: Compilation) -> dict[str, Any]:
     """What every compiled convolution says of itself."""
     constants = tuple(t.name for t in c.spec.arguments if t.role in ("weight", "bias", "param"))
     return {
         "spec": c.spec,
         "stages": stage_texts(c),
-        "explanation": lambda: explain(c),
+        "explanation": lambda: _explained(c),
         "constants": constants,
         "certify": lambda given: certificate(c.spec, given),
         "weigh": lambda given: density(c.spec, given),

@@ -9,7 +9,8 @@ import pytest
 import convjit
 from convjit import api
 from convjit.cost.sizes import open_sizes
-from convjit.report import explain, profile
+from convjit.explanation import explain
+from convjit.report import profile
 
 TEXT = """conv c {
     input x : f32[N=1, H=8, W=8, C=4]; weight w : f32[OC=8, KH=3, KW=3, IC=4]; output y : f32[N, OH, OW, OC]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import convjit
-from convjit import report
+from convjit.explanation import explain
 from convjit.pipeline import Compilation, code_target
 from convjit.runtime.assemble import VERSIONS, assemble
 from convjit.runtime.tasks import with_tasks
@@ -54,7 +54,7 @@ def _items(c: Compilation) -> list[Workbench | Table | Code]:
     return [
         Workbench(texts),
         _table(c, texts),
-        Code(report.explain(c), "What was chosen and why (`convjit explain`); traffic is modelled, as the nests say."),
+        Code(explain(c), "What was chosen and why (`convjit explain`); traffic is modelled, as the nests say."),
         Code(f"{c.spec}", "The program with all sizes known", folded=True),
     ]
 

@@ -11,8 +11,8 @@ import pytest
 from convjit import api, targets
 from convjit.emit.words import entry_name
 from convjit.errors import ConvError, InternalError, Unavailable
+from convjit.explanation import explain
 from convjit.pipeline import stage_texts
-from convjit.report import explain
 from convjit.runtime import sass
 from convjit.runtime.ptxas import assemble_ptx
 from tests.gpu.cases import CASES
