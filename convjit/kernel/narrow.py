@@ -18,7 +18,7 @@ from math import inf
 from convjit.dtypes import limits
 from convjit.kernel.ir import For, If, Op, Operand, Stmt, element, lanes, vector
 from convjit.kernel.late_order import needed
-from convjit.kernel.types import size
+from convjit.kernel.types import FLOATS, size
 from convjit.machine.machine import Machine
 
 PART = 16
@@ -69,6 +69,8 @@ class Narrow:
                 continue
             self.made[stmt.result] = stmt
             if store := self.narrow(stmt):
+                if waiting and waiting[0].base != store.base:  # who knows whether they are neighbours, or the same
+                    found += self.flush(waiting)
                 waiting.append(store)
                 continue
             if stmt.name.startswith("store") or (stmt.name.startswith("load") and not stmt.attribute("constant", 0)):
@@ -116,10 +118,15 @@ class Narrow:
         if op.name == "add":
             (a, b), (c, d) = map(self.ends, op.args)
             return (a + c, b + d) if element(op.type) == "i32" else (-inf, inf)
-        if op.name in ("rint", "convert"):  # to the nearest, or toward zero: whole ends stay
-            low, high = self.ends(op.args[0])
-            return (low, high) if all(e == round(e) for e in (low, high) if abs(e) != inf) else (-inf, inf)
+        if op.name in ("rint", "convert"):
+            return self.converted(op, *self.ends(op.args[0]))
         return -inf, inf
+
+    def converted(self, op: Op, low: float, high: float) -> tuple[float, float]:
+        """To the nearest, or toward zero: whole ends stay. What a type of integers cannot hold wraps."""
+        least, most = (-inf, inf) if element(op.type) in FLOATS else limits(element(op.type))
+        whole = all(e == round(e) for e in (low, high) if abs(e) != inf)
+        return (low, high) if whole and least <= low and high <= most else (-inf, inf)
 
     def clamped(self, op: Op) -> tuple[float, float]:
         """max gives its second operand where the first is smaller; so a number first, and none that is no number."""

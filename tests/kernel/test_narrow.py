@@ -107,6 +107,30 @@ def test_what_may_be_no_number_is_converted_alone() -> None:
     assert "max f32x8 %0002, 0.0" in "\n".join(lines) and after == before
 
 
+def test_numbers_that_wrapped_on_the_way_are_converted_alone() -> None:
+    """0 to 255 as i8 and back are -128 to 127."""
+    lines = []
+    for at in range(2):
+        for line in vector_of(at, "avx2", "u8", 0.0, 255.0):
+            lines.append(line.replace(f"%{at}008", f"%{at}005x") if " convert u8x8" in line else line)
+            if " convert i32x8" in line:
+                lines += [f"%{at}00a = convert i8x8 %{at}006 {{from i32x8}}", f"%{at}00b = convert i32x8 %{at}00a {{from i8x8}}"]
+    lines = [l.replace("convert u8x8 %0006", "convert u8x8 %000b").replace("convert u8x8 %1006", "convert u8x8 %100b") for l in lines]
+    lines = [l.replace("%0005x", "%0008").replace("%1005x", "%1008") for l in lines]
+    before, after = both(lines, "avx2")
+    assert after == before
+
+
+def test_stores_by_two_pointers_stay_in_their_order() -> None:
+    """Who knows how far apart they are: the second may overwrite the first."""
+    lines = [l for at in range(2) for l in vector_of(at, "avx2", "u8", 0.0, 255.0)]
+    lines = ["for %80 i64 0 to 8 step 8 sure {", "%81 = step ptr %y, %80", *lines, "}"]
+    lines = [l.replace("step ptr %y, 8", "step ptr %81, 0") for l in lines]
+    before, after = both(lines, "avx2")
+    assert stores(after) == ["u8x8", "u8x8"]
+    np.testing.assert_array_equal(results(after, "u8"), results(before, "u8"))
+
+
 def test_vectors_that_do_not_stand_side_by_side_are_not_packed() -> None:
     lines = [l for at in (0, 2) for l in vector_of(at, "avx2", "u8", 0.0, 255.0)]
     before, after = both(lines, "avx2")
