@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any
 
 from convjit import __version__
@@ -125,9 +126,9 @@ def _axes(c: Compilation) -> dict[str, tuple[str, ...]]:
 
 
 def _explained(c: Compilation) -> str:
-    from convjit.explanation import explain  # with all models of cost: no compilation needs them
-
-    return explain(c)
+    """What `explain` says; it is loaded here, with all models of cost, since no compilation needs them."""
+    text: str = import_module("convjit.explanation").explain(c)
+    return text
 
 
 def _about(c: Compilation) -> dict[str, Any]:

@@ -20,7 +20,7 @@ LAYERS = (
     ("kernel",),
     ("emit",),
     ("runtime",),
-    ("pipeline", "report", "targets"),
+    ("pipeline", "explanation", "report", "targets"),
     ("study", "tune"),
     ("api", "calibration", "bench", "front", "networks", "cli", "__main__"),
 )

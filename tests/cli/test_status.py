@@ -37,7 +37,7 @@ def broken(monkeypatch: pytest.MonkeyPatch) -> type[BaseException]:
     def explain(*_: object) -> str:
         raise Raised.error
 
-    monkeypatch.setattr(explain_command.report, "explain", explain)
+    monkeypatch.setattr(explain_command, "explain", explain)
     return Raised
 
 
