@@ -29,6 +29,7 @@ from convjit.schedule.prove import density
 from convjit.spec.conv import ConvSpec
 from convjit.spec.reference import reference
 from convjit.spec.unsupported import refuse
+from convjit.targets import CALLABLES
 from tests.compiled import call, compiled
 from tests.conftest import processor_flags
 from tests.convs import conv
@@ -210,6 +211,26 @@ def test_a_block_of_channels_stays_in_the_first_cache(target: str, size: int, ch
 def test_a_tile_without_a_block_keeps_its_rows() -> None:
     """Two channels: no block of them is worth a list of its own."""
     assert " oh/3:thread" in str(choose(square(28, 2), get("cpu:avx2")))
+
+
+ONE = """conv a {{ input x : i8[N=3, W=2, C=8]; weight w : i8[OC=33, KW=1, IC=8]; output y : i32[N, OW, OC]; stride 3; pad ((0, 1))
+    {more} }}"""
+
+
+@pytest.mark.parametrize("target", ["cpu:avx2", "cpu:avx512", "cpu:avx512_vnni", "cpu:avx2_vnni"])
+def test_one_position_has_no_lanes_and_no_dot_product(target: str) -> None:
+    ((spec, _),) = read(ONE.format(more="dataflow zero_skipping")).values()
+    compilation_ = Compilation(spec, get(target))
+    assert ":dot" not in str(compilation_.schedule)
+    given = arrays(spec, 0)
+    run: Any = CALLABLES["interpret"](compilation_, None)
+    np.testing.assert_array_equal(run(**given), reference(spec, **given))
+
+
+def test_lanes_of_an_axis_of_one_are_none() -> None:
+    lines = "n oc [y] c/2:list kw:list ow/8:unroll ow:simd c:dot\npack w: list as i16\npack x: n c/2 w w/3 c as i16"
+    with pytest.raises(ConvError, match="cpu:avx2 has no instruction that sums 2 products of i16 and i16 in i32"):
+        convjit.compile(ONE.format(more=f"dataflow {{ {lines} }}"), target="cpu:avx2")
 
 
 def test_auto_takes_less_than_the_model_gives() -> None:

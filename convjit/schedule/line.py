@@ -40,17 +40,20 @@ def listed(phase: Phase) -> bool:
 
 
 def lane_count(spec: ConvSpec, phase: Phase) -> int:
-    """Lanes of the line's vectors; an open size counts as 1."""
-    return prod(tile(spec, phase, l) or 1 for l in loops(phase) if l.kind == "simd")
+    """Lanes of the line's vectors; an open size counts as 1, and an axis of size 1 has no loop, so no lanes."""
+    return prod(tile(spec, phase, l) or 1 for l in loops(phase) if l.kind == "simd" and size(spec, phase, l.axis) != 1)
 
 
 def tile(spec: ConvSpec, phase: Phase, level: Level) -> int | None:
     """How far an innermost loop goes: the step of the loop around it, or the axis; None where that is open."""
     own = [l for l in loops(phase) if l.axis == level.axis]
     place = own.index(level)
-    if place:
-        return own[place - 1].step
-    if level.axis in axes(spec):
-        return axes(spec)[level.axis]
+    return own[place - 1].step if place else size(spec, phase, level.axis)
+
+
+def size(spec: ConvSpec, phase: Phase, axis: str) -> int | None:
+    """How long an axis is, or a fused one; None where that is open."""
+    if axis in axes(spec):
+        return axes(spec)[axis]
     fused = [axes(spec).get(a, 1) for f in phase.fuses for a in f.axes]
     return None if None in fused else prod(s or 1 for s in fused)

@@ -71,7 +71,8 @@ def tile(facts: Facts) -> Tile:
 def largest(facts: Facts) -> Tile:
     """The axis that fills vectors best, whole rows of it where they fit into the registers, and several of them."""
     spec, machine = facts.spec, facts.machine
-    deep = max((k for r in machine.rows_for(spec.types) if whole_blocks(spec, k := r.role("k"))), default=1)
+    alone = max(space(facts).values()) == 1  # no lanes, and products are summed up in lanes only
+    deep = 1 if alone else max((k for r in machine.rows_for(spec.types) if whole_blocks(spec, k := r.role("k"))), default=1)
     widths = sorted({r.role("n") for r in machine.rows_for(spec.types) if r.role("k") == deep})
     most = max(widths, default=1)
 
