@@ -63,7 +63,8 @@ def kernel(l: State) -> Kernel:
     body = unchanged(l.b.whole())
     if l.memory.late:
         body = late_order(body, l.b.fresh)
-    body = narrowed(body, l.b.fresh, l.machine)
+    if any(bits(b.dtype) == 8 and b.name in writes for b in nest.buffers):
+        body = narrowed(body, l.b.fresh, l.machine)
     launch = None
     if nest.grid:
         blocks = tuple(c.const if not c.terms else f"size.{c}" for c in nest.grid.counts)

@@ -68,6 +68,11 @@ class Lanes:
             return 1
         return max((r.role("k") for r in facts.machine.rows_for(spec.types, self.width)), default=1)
 
+    def spare(self, facts: Facts) -> int:
+        """Registers that a product takes beside its sum: it is of one instruction more for each."""
+        rows = facts.machine.rows_for(facts.spec.types, self.width)
+        return next((r.spare for r in rows if r.role("k") == self.summed(facts)), 0)
+
     def crossing(self, facts: Facts) -> float:
         """Lines that a load of the input touches: with taps, vectors of columns begin anywhere, those of channels where a
         line does."""

@@ -89,7 +89,7 @@ def columns_first(facts: Facts, tile: Tile, pixels: list[str]) -> list[str]:
     """Columns that lie in lanes go outermost where they are a few vectors: each gets its mask and its border once,
     and rows of its own below. Where masks cost nothing, memory is better walked in order."""
     column = tile.lanes.axis
-    alone = facts.machine.masks and not by_position(facts, tile.lanes, tile.counts)
+    alone = facts.machine.masks and not by_position(facts, tile.lanes, tile.counts, tile.spread)
     few = column in pixels and tile.lanes.vectors(facts) <= (1 if alone else FEW)
     return [column, *(p for p in pixels if p != column)] if few else pixels
 
@@ -169,7 +169,7 @@ def spread_taps(facts: Facts, tile: Tile, own: list[Level]) -> list[Level]:
         return own
     taps = [Level(t, 1, "unroll") for t in tile.spread]
     deep = [Level("c", 1, "unroll")]
-    if by_position(facts, tile.lanes, tile.counts):
+    if by_position(facts, tile.lanes, tile.counts, tile.spread):
         ((rows, _),) = tile.counts
         tap = f"k{rows[1:]}"
         vectors = [l for l in own if l.axis != rows]
@@ -215,15 +215,9 @@ def ahead(facts: Facts, tile: Tile, inner: list[Level]) -> tuple[Prefetch, ...]:
     near = block <= machine.cache("L1").bytes // 2
     whole = facts.sizes["g"] * facts.sizes["oc"] * facts.depth * facts.element
     line = tile.lanes.width * tile.lanes.summed(facts) * facts.element >= machine.cache("L2").line
-    far_away = machine.cache("L3").bytes // 2 if several(facts, tile) else machine.cache("L2").bytes
-    wanted = (line and not near) or whole > far_away
+    near_enough = machine.cache("L3").bytes // 2 if tile.lanes.spare(facts) else machine.cache("L2").bytes
+    wanted = (line and not near) or whole > near_enough  # a request takes the place of another instruction
     return (Prefetch(facts.spec.weight.name, loops[0], PREFETCH // turns),) if wanted else ()
-
-
-def several(facts: Facts, tile: Tile) -> bool:
-    """Whether a product takes several instructions, so that a request for memory takes the place of another one."""
-    rows = facts.machine.rows_for(facts.spec.types, tile.lanes.width)
-    return any(r.spare for r in rows if r.role("k") == tile.lanes.summed(facts))
 
 
 def far(facts: Facts, tile: Tile) -> bool:

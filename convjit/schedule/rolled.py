@@ -13,7 +13,7 @@ from math import ceil, prod
 from convjit.schedule.facts import Facts
 from convjit.schedule.fetching import Fetching
 from convjit.schedule.lanes import Lanes
-from convjit.schedule.tile import Counts, Tile, pieces
+from convjit.schedule.tile import ISSUE, Counts, Tile, pieces
 
 SWITCH = 2.0
 """Cycles between two tiles: stores, new zeros, loops; as few as that where the tile just fills the pipelines …"""
@@ -39,8 +39,8 @@ CHANNELS = 8
 WRITTEN = 1.08
 """How much longer taps that are written out take than multiply-adds alone."""
 
-ISSUE, COUNTED = 5.0, 4.0
-"""Instructions that a core starts in a cycle; those of a turn that count turns and make addresses."""
+COUNTED = 4.0
+"""Instructions of a turn that count turns and make addresses."""
 
 QUEUES = 0.95
 """The part of its loads that a machine does when it does nothing else."""
@@ -57,8 +57,7 @@ class Rolled(Fetching):
         self.sizes = {loop: n for loop, n in sizes.items() if loop not in lanes.inner}
         self.known: dict[tuple[int, Counts], float] = {}
         deep = -(-facts.sizes["c"] // lanes.summed(facts)) * prod(facts.spec.kernel_size)
-        rows = facts.machine.rows_for(facts.spec.types, lanes.width)
-        self.spare = next((r.spare for r in rows if r.role("k") == lanes.summed(facts)), 0)
+        self.spare = lanes.spare(facts)
         self.turns = deep // prod(facts.sizes[t] for t in self.taps)
 
     # --- what fits

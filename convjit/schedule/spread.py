@@ -10,7 +10,7 @@ from math import prod
 
 from convjit.schedule.facts import Facts
 from convjit.schedule.lanes import Lanes
-from convjit.schedule.tile import Counts, Tile, crowd, pieces
+from convjit.schedule.tile import ISSUE, Counts, Tile, crowd, pieces
 
 MOST = 4
 """Channels of a group that are written out."""
@@ -48,9 +48,6 @@ MISSED_MOST = 8.0
 STREAMS, SPREAD_OUT = 5, 1.2
 """Rows of a far input that are read at a time before a tile slows down, and how much, where every second column is read."""
 
-ISSUE = 5.0
-"""Instructions that a core starts in a cycle."""
-
 
 def suits(facts: Facts, lanes: Lanes) -> bool:
     """Whether the sum is short, and nothing but the taps reuses what is loaded."""
@@ -69,7 +66,7 @@ def tiles(facts: Facts, lanes: Lanes) -> list[Tile]:
     if lanes.axis == column:
         few = few_tiles(facts, rows)
         shapes = [(r, v) for v in (1, 2, 4) for r in sorted({1, 2, 3, 4, 8} | few) if r * v <= most and (r == 1 or rows)]
-        shapes += [(r, 1) for r in sorted(few) if r > most and by_position(facts, lanes, ((rows[-1], r),))]
+        shapes += [(r, 1) for r in sorted(few) if r > most]
         options = [(v, ((rows[-1], r),) if r > 1 else ()) for r, v in shapes]
     else:
         shapes = [(r, c) for r in (1, 2, 4) for c in range(1, most + 1) if r * c <= most and (r == 1 or rows)]
@@ -86,11 +83,16 @@ def few_tiles(facts: Facts, rows: list[str]) -> set[int]:
     return {size // tiles for tiles in (1, 2) if size % tiles == 0 and size // tiles <= ROWS}
 
 
-def by_position(facts: Facts, lanes: Lanes, counts: Counts) -> bool:
+def rows_in(facts: Facts, counts: Counts) -> Counts:
+    """What a tile has of rows."""
+    return tuple((loop, n) for loop, n in counts if loop in [f"o{l}" for l in facts.letters[:-1]])
+
+
+def by_position(facts: Facts, lanes: Lanes, counts: Counts, spread: tuple[str, ...]) -> bool:
     """Whether a tile's rows are walked by position: each row of the input is read, added to the sums that it meets, and done
     with. Where they are few, LLVM orders all products better."""
-    rows = [(loop, n) for loop, n in counts if loop in (f"o{l}" for l in facts.letters[:-1])]
-    if lanes.axis != f"o{facts.letters[-1]}" or len(rows) != 1:
+    rows = rows_in(facts, counts)
+    if lanes.axis != f"o{facts.letters[-1]}" or len(rows) != 1 or f"k{rows[0][0][1:]}" not in spread:
         return False
     loop, many = rows[0]
     place = facts.letters.index(loop[1:])
@@ -131,8 +133,8 @@ def measured(
     whole = bodies(facts, lanes, vectors, counts, spread) * acc * taps * deep
     if whole > INSTANCES and (acc > 4 or len(spread) > 1):
         return None
-    position = by_position(facts, lanes, counts)
-    if position and len(spread) == 1:
+    position = by_position(facts, lanes, counts, spread)
+    if acc > SUMS and not position:
         return None
     waiting = most_of_rows(facts, counts) if len(spread) > 1 and not position else 0
     if not lanes.moves_w and acc > 1 and not held(facts, acc, taps * deep, waiting):
@@ -161,8 +163,7 @@ def held(facts: Facts, acc: int, weights: int, most: int) -> bool:
 
 def most_of_rows(facts: Facts, counts: Counts) -> int:
     """Sums of a tile that shares rows of the input among written out taps."""
-    rows = [loop for loop, _ in counts if loop in (f"o{l}" for l in facts.letters[:-1])]
-    few = bool(rows) and dict(counts)[rows[-1]] in few_tiles(facts, rows)
+    few = any(n in few_tiles(facts, [loop]) for loop, n in rows_in(facts, counts)[-1:])
     return facts.registers // 4 if few else SUMS_OF_ROWS
 
 

@@ -12,6 +12,9 @@ PAGE = 4096
 
 WAYS = 8
 
+ISSUE = 5.0
+"""Instructions that a core starts in a cycle."""
+
 Counts = tuple[tuple[str, int], ...]
 """Loops, and how many of each a tile has beside its vectors: (("ow", 6),)."""
 

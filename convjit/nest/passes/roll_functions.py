@@ -47,7 +47,7 @@ def block(body: tuple[Stmt, ...], nest: Nest, registers: frozenset[str], made: l
         tile = costly(loops, inner, registers)
         if tile:
             kept = scratch(nest.buffer(tile.buffer), loops, made)
-            result += rolled(loops, inner, tile, kept, nest.buffer(target(inner)).dtype)
+            result += rolled(loops, inner, tile, kept, nest)
         elif isinstance(stmt, NESTED):
             result.append(replace(stmt, body=block(stmt.body, nest, registers, made)))
         else:
@@ -74,13 +74,6 @@ def costly(loops: list[Loop], inner: tuple[Stmt, ...], registers: frozenset[str]
     if len(read) != 1 or store.target.buffer in registers or operations(store.value) * prod(counts) < MANY:
         return None
     return read.pop() if len(counts) and prod(counts) > 1 else None
-
-
-def target(inner: tuple[Stmt, ...]) -> str:
-    """The buffer that a tile is stored to."""
-    store = inner[-1]
-    assert isinstance(store, Store)
-    return store.target.buffer
 
 
 def last(loop: Loop) -> int:
@@ -113,8 +106,8 @@ def together(loops: list[Loop], store: Store, dtype: str) -> Loop | None:
     return own[-1] if (last(own[-1]) // own[-1].step + 1) * operations(store.value) <= FEW else None
 
 
-def rolled(loops: list[Loop], inner: tuple[Stmt, ...], tile: Load, kept: Load, dtype: str) -> list[Stmt]:
-    """Lay the tile down, take it up again as numbers of that type."""
+def rolled(loops: list[Loop], inner: tuple[Stmt, ...], tile: Load, kept: Load, nest: Nest) -> list[Stmt]:
+    """Lay the tile down, take it up again."""
     *lets, store = inner
     assert isinstance(store, Store)
     value = map_loads(store.value, lambda load: kept if load == tile else load)
@@ -122,7 +115,7 @@ def rolled(loops: list[Loop], inner: tuple[Stmt, ...], tile: Load, kept: Load, d
     exists = tuple(g for g in store.when if not lanes & g.affine.names())  # other registers hold nothing
     down: tuple[Stmt, ...] = (*lets, Store(kept, tile, exists)) if exists else (Store(kept, tile),)
     up: tuple[Stmt, ...] = (*lets, replace(store, value=value))
-    stays = together(loops, store, dtype)
+    stays = together(loops, store, nest.buffer(store.target.buffer).dtype)
     for loop in reversed(loops):
         down = (replace(loop, body=down),)
         up = (replace(loop, kind="serial" if loop.kind == "unroll" and loop is not stays else loop.kind, body=up),)
