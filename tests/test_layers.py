@@ -10,7 +10,7 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "convjit"
 
 LAYERS = (
-    ("source", "errors", "dtypes", "settings", "fingerprint"),
+    ("version", "source", "errors", "dtypes", "settings", "fingerprint"),
     ("dsl",),
     ("spec",),
     ("machine",),
