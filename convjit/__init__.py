@@ -19,12 +19,13 @@ from convjit.nest.ir import Nest as _Nest  # noqa: F401
 from convjit.schedule.choose import choose as _choose  # noqa: F401
 from convjit.spec.build import Conv as Conv
 from convjit.spec.conv import ConvSpec as ConvSpec
-from convjit.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from convjit.api import compile as compile
     from convjit.api import reference as reference
     from convjit.calibration import calibrate as calibrate
+
+__version__ = "0.1.0"
 
 __all__ = [
     "Conv", "ConvError", "ConvSpec", "InternalError", "Program", "Unavailable", "__version__", "calibrate", "compile",

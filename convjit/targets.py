@@ -7,6 +7,7 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
+from convjit import __version__
 from convjit import machine as machines
 from convjit.emit.passes import PASSES
 from convjit.emit.ptx import ptx
@@ -31,7 +32,6 @@ from convjit.schedule.operands import sum_type
 from convjit.schedule.parts import Proof, known
 from convjit.schedule.prove import certificate, density, proof
 from convjit.spec.certificate import Certificate
-from convjit.version import __version__
 
 
 def machine_of(name: str) -> Machine:

@@ -10,7 +10,7 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "convjit"
 
 LAYERS = (
-    ("version", "source", "errors", "dtypes", "settings", "fingerprint"),
+    ("source", "errors", "dtypes", "settings", "fingerprint"),
     ("dsl",),
     ("spec",),
     ("machine",),

@@ -7,14 +7,13 @@ from functools import partial
 
 import numpy as np
 
-from convjit import api, dtypes
+from convjit import __version__, api, dtypes
 from convjit.bench.candidate import Array, Arrays, Builder, Candidate
 from convjit.runtime.assemble import VERSIONS
 from convjit.runtime.compiled import CompiledConv
 from convjit.runtime.placement import aligned, empty
 from convjit.spec import layout
 from convjit.spec.conv import ConvSpec
-from convjit.version import __version__
 
 CONSTANT = ("weight", "bias", "param")
 

@@ -8,9 +8,9 @@ from importlib import import_module
 
 import click
 
+from convjit import __version__
 from convjit.cli.status import INPUT, guarded
 from convjit.errors import Unavailable, did_you_mean
-from convjit.version import __version__
 
 COMMANDS: dict[str, str] = {
     "run": "Compile, run, check against the reference, and time.",

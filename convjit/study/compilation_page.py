@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import convjit
 from convjit.explanation import explain
 from convjit.pipeline import Compilation, code_target
 from convjit.runtime.assemble import VERSIONS, assemble
@@ -12,7 +13,6 @@ from convjit.study.linked import Form, Linked
 from convjit.study.linked_forms import linked
 from convjit.study.page import Code, Facts, Page, Section, Table, Text
 from convjit.study.workbench import SCRIPT, STYLE, Workbench
-from convjit.version import __version__
 
 LEAD = (
     "Every form of the convolution on its way from the program to what the machine runs: the schedule, the nests of loops, the "
@@ -81,4 +81,4 @@ def _how(compilations: Sequence[Compilation]) -> str:
 
 
 def _versions() -> list[tuple[str, object]]:
-    return [("convjit", __version__), ("code generation", VERSIONS)]
+    return [("convjit", convjit.__version__), ("code generation", VERSIONS)]

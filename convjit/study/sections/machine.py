@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from convjit import __version__
 from convjit.errors import Unavailable
 from convjit.runtime import cuda
 from convjit.runtime.assemble import VERSIONS
@@ -17,7 +18,6 @@ from convjit.study.clock import Clock
 from convjit.study.page import Code, Facts, Section, Table
 from convjit.study.part import Found, Part, Shown, Subject, Tell
 from convjit.study.sheet import Sheet
-from convjit.version import __version__
 
 TITLE = "Machine, versions and commands"
 
